@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stddef.h>
+
+enum { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+typedef void (*log_sink)(int level, const char *text, void *user_data);
+
+/* Where a host's messages go: a sink, else a descriptor. Set before threads start. */
+struct log {
+    int level;
+    int fd;
+    log_sink sink;
+    void *user_data;
+    void (*free)(void *user_data);
+};
+
+/* Silent, unless FCSNAP_LOG names a level: then standard error. */
+void log_init(struct log *log);
+void log_close(struct log *log);
+
+void log_write(const struct log *log, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/worker.h"
+
+#include "base/op.h"
+#include "base/thread.h"
+
+#include <stdlib.h>
+
+enum { THREADS = 8 };
+
+struct workers {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    struct job *first;
+    struct job **last;
+    pthread_t threads[THREADS];
+    int started;
+    int idle;
+    bool stopping;
+};
+
+static struct job *next_job(struct workers *workers)
+{
+    struct job *job;
+
+    pthread_mutex_lock(&workers->mutex);
+    workers->idle++;
+    while (workers->first == NULL && !workers->stopping) {
+        pthread_cond_wait(&workers->cond, &workers->mutex);
+    }
+    workers->idle--;
+    job = workers->first;
+    if (job != NULL) {
+        workers->first = job->next;
+        if (workers->first == NULL) {
+            workers->last = &workers->first;
+        }
+    }
+    pthread_mutex_unlock(&workers->mutex);
+    return job;
+}
+
+static void *run(void *arg)
+{
+    struct workers *workers = arg;
+    struct job *job;
+
+    while ((job = next_job(workers)) != NULL) {
+        struct fcsnap_op *op = job->op;
+
+        job->rc = job->work(job);
+        if (job->rc < 0) {
+            err_save(&job->error);
+        }
+        atomic_store(&job->done, true);
+        /* From here on the job may be gone; the reference keeps the operation. */
+        op_wake(op);
+        op_unref(op);
+    }
+    return NULL;
+}
+
+int workers_new(struct workers **out)
+{
+    struct workers *workers = calloc(1, sizeof(*workers));
+
+    *out = workers;
+    if (workers == NULL) {
+        return err_nomem();
+    }
+    workers->last = &workers->first;
+    pthread_mutex_init(&workers->mutex, NULL);
+    cond_init(&workers->cond);
+    return 0;
+}
+
+void workers_free(struct workers *workers)
+{
+    if (workers == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&workers->mutex);
+    workers->stopping = true;
+    pthread_cond_broadcast(&workers->cond);
+    pthread_mutex_unlock(&workers->mutex);
+    for (int i = 0; i < workers->started; i++) {
+        pthread_join(workers->threads[i], NULL);
+    }
+    pthread_mutex_destroy(&workers->mutex);
+    pthread_cond_destroy(&workers->cond);
+    free(workers);
+}
+
+/* Fails only where there is no thread at all to do the work. */
+static int ensure_thread(struct workers *workers)
+{
+    int rc;
+
+    if (workers->idle > 0 || workers->started == THREADS) {
+        return 0;
+    }
+    rc = thread_start(&workers->threads[workers->started], "fcsnap-worker", run, workers);
+    if (rc == 0) {
+        workers->started++;
+    }
+    return workers->started > 0 ? 0 : rc;
+}
+
+static int submit(struct workers *workers, struct job *job)
+{
+    int rc;
+
+    pthread_mutex_lock(&workers->mutex);
+    rc = ensure_thread(workers);
+    if (rc == 0) {
+        job->next = NULL;
+        *workers->last = job;
+        workers->last = &job->next;
+        pthread_cond_signal(&workers->cond);
+    }
+    pthread_mutex_unlock(&workers->mutex);
+    return rc;
+}
+
+int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op)
+{
+    if (job->stage == JOB_IDLE) {
+        int rc;
+
+        job->op = op;
+        atomic_store(&job->done, false);
+        op_ref(op);
+        rc = submit(workers, job);
+        if (rc < 0) {
+            op_unref(op);
+            return rc;
+        }
+        job->stage = JOB_RUNNING;
+    }
+    if (!atomic_load(&job->done)) {
+        return STEP_WAIT;
+    }
+    job->stage = JOB_TAKEN;
+    return job->rc < 0 ? err_load(&job->error) : STEP_DONE;
+}
+
+int job_settle(const struct job *job)
+{
+    return job->stage != JOB_IDLE && !atomic_load(&job->done) ? STEP_WAIT : STEP_DONE;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_WORKER_H
+#define BASE_WORKER_H
+
+#include "base/error.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/*
+ * Threads for work that blocks: files, checksums. They start on demand, up
+ * to a limit, and end with the pool.
+ */
+struct workers;
+struct fcsnap_op;
+
+/* One piece of blocking work of an operation, which is woken when it is done. */
+struct job {
+    struct job *next;
+    struct fcsnap_op *op;
+    int (*work)(struct job *job);
+    void *arg;
+    enum { JOB_IDLE, JOB_RUNNING, JOB_TAKEN } stage; /* touched by the reactor only */
+    atomic_bool done;
+    int rc;
+    struct err error;
+};
+
+int workers_new(struct workers **out) MUST_CHECK;
+void workers_free(struct workers *workers);
+
+/* Start the work once; STEP_WAIT until it is done, then its result, again and again. */
+int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op) MUST_CHECK;
+
+/* STEP_WAIT while the work goes on, else 0: for who must not free what it uses. */
+int job_settle(const struct job *job) MUST_CHECK;
+
+#endif
