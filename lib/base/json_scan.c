@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json_scan.h"
+
+#include <stdint.h>
+#include <string.h>
+
+struct scan {
+    const unsigned char *text;
+    size_t size;
+    size_t at;
+    size_t values;
+    int depth;
+    int code;
+};
+
+/* Bytes of the character at this place, 0 if it is not one. */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+    size_t length = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    unsigned low = 0x80;
+    unsigned high = 0xbf;
+
+    if (length == 1) {
+        return 1;
+    }
+    if (s[0] < 0xc2 || s[0] > 0xf4 || length > left) {
+        return 0;
+    }
+    /* The second byte rules out overlong forms, surrogates and too large ones. */
+    switch (s[0]) {
+    case 0xe0:
+        low = 0xa0;
+        break;
+    case 0xed:
+        high = 0x9f;
+        break;
+    case 0xf0:
+        low = 0x90;
+        break;
+    case 0xf4:
+        high = 0x8f;
+        break;
+    default:
+        break;
+    }
+    if (s[1] < low || s[1] > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < length; i++) {
+        if ((s[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+bool json_utf8_valid(const void *data, size_t size)
+{
+    const unsigned char *s = data;
+    size_t at = 0;
+
+    while (at < size) {
+        size_t length = utf8_length(s + at, size - at);
+
+        if (length == 0) {
+            return false;
+        }
+        at += length;
+    }
+    return true;
+}
+
+static int fail(const struct scan *scan, const char *what)
+{
+    return err_set(scan->code, "JSON at byte %zu: %s", scan->at, what);
+}
+
+/* -1 at the end, which no byte equals. */
+static int peek(const struct scan *scan)
+{
+    return scan->at < scan->size ? scan->text[scan->at] : -1;
+}
+
+static void skip_space(struct scan *scan)
+{
+    while (peek(scan) == ' ' || peek(scan) == '\t' || peek(scan) == '\n' || peek(scan) == '\r') {
+        scan->at++;
+    }
+}
+
+static int hex4(struct scan *scan, unsigned *out)
+{
+    unsigned value = 0;
+
+    for (int i = 0; i < 4; i++) {
+        int c = peek(scan);
+
+        if (c >= '0' && c <= '9') {
+            value = value * 16 + (unsigned)(c - '0');
+        } else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f' && c > 0) {
+            value = value * 16 + (unsigned)((c | 0x20) - 'a' + 10);
+        } else {
+            return fail(scan, "four hexadecimal digits are needed");
+        }
+        scan->at++;
+    }
+    *out = value;
+    return 0;
+}
+
+static int scan_unicode(struct scan *scan)
+{
+    unsigned high;
+    unsigned low;
+    int rc = hex4(scan, &high);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (high == 0) {
+        return fail(scan, "a NUL in a string");
+    }
+    if (high < 0xd800 || high > 0xdfff) {
+        return 0;
+    }
+    if (high > 0xdbff || scan->size - scan->at < 6 ||
+        memcmp(scan->text + scan->at, "\\u", 2) != 0) {
+        return fail(scan, "half a surrogate pair");
+    }
+    scan->at += 2;
+    rc = hex4(scan, &low);
+    if (rc < 0) {
+        return rc;
+    }
+    return low >= 0xdc00 && low <= 0xdfff ? 0 : fail(scan, "half a surrogate pair");
+}
+
+static int scan_escape(struct scan *scan)
+{
+    int c;
+
+    scan->at++;
+    c = peek(scan);
+    if (c == 'u') {
+        scan->at++;
+        return scan_unicode(scan);
+    }
+    if (c <= 0 || strchr("\"\\/bfnrt", c) == NULL) {
+        return fail(scan, "an unknown escape");
+    }
+    scan->at++;
+    return 0;
+}
+
+static int scan_string(struct scan *scan)
+{
+    scan->at++;
+    while (peek(scan) != '"') {
+        size_t length;
+        int rc;
+
+        if (peek(scan) < 0) {
+            return fail(scan, "a string without end");
+        }
+        if (peek(scan) < 0x20) {
+            return fail(scan, "a control character in a string");
+        }
+        if (peek(scan) == '\\') {
+            rc = scan_escape(scan);
+            if (rc < 0) {
+                return rc;
+            }
+            continue;
+        }
+        length = utf8_length(scan->text + scan->at, scan->size - scan->at);
+        if (length == 0) {
+            return fail(scan, "not UTF-8");
+        }
+        scan->at += length;
+    }
+    scan->at++;
+    return 0;
+}
+
+static int scan_digits(struct scan *scan)
+{
+    size_t start = scan->at;
+
+    while (peek(scan) >= '0' && peek(scan) <= '9') {
+        scan->at++;
+    }
+    return scan->at > start ? 0 : fail(scan, "a digit is needed");
+}
+
+static int scan_number(struct scan *scan)
+{
+    size_t start = scan->at;
+    int rc = 0;
+
+    if (peek(scan) == '-') {
+        scan->at++;
+    }
+    if (peek(scan) == '0') {
+        scan->at++;
+    } else {
+        rc = scan_digits(scan);
+    }
+    if (rc == 0 && peek(scan) == '.') {
+        scan->at++;
+        rc = scan_digits(scan);
+    }
+    if (rc == 0 && (peek(scan) == 'e' || peek(scan) == 'E')) {
+        scan->at++;
+        if (peek(scan) == '+' || peek(scan) == '-') {
+            scan->at++;
+        }
+        rc = scan_digits(scan);
+    }
+    if (rc == 0 && scan->at - start > JSON_DIGITS) {
+        return fail(scan, "a number with too many digits");
+    }
+    return rc;
+}
+
+static int scan_word(struct scan *scan, const char *word)
+{
+    size_t length = strlen(word);
+
+    if (scan->size - scan->at < length || memcmp(scan->text + scan->at, word, length) != 0) {
+        return fail(scan, "a value is needed");
+    }
+    scan->at += length;
+    return 0;
+}
+
+static int scan_value(struct scan *scan);
+
+static int scan_member(struct scan *scan)
+{
+    int rc;
+
+    if (peek(scan) != '"') {
+        return fail(scan, "a key is needed");
+    }
+    rc = scan_string(scan);
+    if (rc < 0) {
+        return rc;
+    }
+    skip_space(scan);
+    if (peek(scan) != ':') {
+        return fail(scan, "a colon is needed");
+    }
+    scan->at++;
+    return scan_value(scan);
+}
+
+/* An array or an object: the two differ in what a member is. */
+static int scan_container(struct scan *scan, int end, int (*member)(struct scan *scan))
+{
+    int rc;
+
+    if (++scan->depth > JSON_DEPTH) {
+        return fail(scan, "nested too deeply");
+    }
+    scan->at++;
+    skip_space(scan);
+    if (peek(scan) != end) {
+        rc = member(scan);
+        while (rc == 0 && peek(scan) == ',') {
+            scan->at++;
+            skip_space(scan);
+            rc = member(scan);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+        if (peek(scan) != end) {
+            return fail(scan, end == ']' ? "a comma or ] is needed" : "a comma or } is needed");
+        }
+    }
+    scan->at++;
+    scan->depth--;
+    return 0;
+}
+
+static int scan_bare(struct scan *scan)
+{
+    switch (peek(scan)) {
+    case '{':
+        return scan_container(scan, '}', scan_member);
+    case '[':
+        return scan_container(scan, ']', scan_value);
+    case '"':
+        return scan_string(scan);
+    case 't':
+        return scan_word(scan, "true");
+    case 'f':
+        return scan_word(scan, "false");
+    case 'n':
+        return scan_word(scan, "null");
+    case '-':
+        return scan_number(scan);
+    default:
+        break;
+    }
+    if (peek(scan) >= '0' && peek(scan) <= '9') {
+        return scan_number(scan);
+    }
+    return fail(scan, scan->at == scan->size ? "it ends too early" : "a value is needed");
+}
+
+/* A value with the white space around it. */
+static int scan_value(struct scan *scan)
+{
+    int rc;
+
+    if (++scan->values > JSON_VALUES) {
+        return fail(scan, "too many values");
+    }
+    skip_space(scan);
+    rc = scan_bare(scan);
+    skip_space(scan);
+    return rc;
+}
+
+int json_check(const char *text, size_t size, size_t limit, int code)
+{
+    struct scan scan = { .text = (const unsigned char *)text, .size = size, .code = code };
+    int rc;
+
+    if (size > limit) {
+        return err_set(code, "JSON of %zu bytes, more than %zu", size, limit);
+    }
+    rc = scan_value(&scan);
+    if (rc < 0) {
+        return rc;
+    }
+    return scan.at == size ? 0 : fail(&scan, "something after the end");
+}

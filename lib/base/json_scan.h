@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_JSON_SCAN_H
+#define BASE_JSON_SCAN_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/*
+ * What the library takes for JSON: RFC 8259 to the letter, valid UTF-8, no
+ * byte order mark, no escaped NUL or half surrogate, so that two parsers
+ * cannot read two things; and little enough of it for the stack and the heap.
+ */
+enum {
+    JSON_DEPTH = 64,
+    JSON_DIGITS = 63,      /* characters in a number */
+    JSON_VALUES = 1 << 20, /* a tree takes some 80 bytes for each */
+};
+
+/* Fails with the caller's code and a text that says where; limit is in bytes. */
+int json_check(const char *text, size_t size, size_t limit, int code) MUST_CHECK;
+
+/* Neither overlong, nor a surrogate, nor above U+10FFFF. */
+bool json_utf8_valid(const void *data, size_t size);
+
+#endif
