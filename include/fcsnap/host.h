@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FCSNAP_HOST_H
+#define FCSNAP_HOST_H
+
+#include <fcsnap/error.h>
+#include <stddef.h>
+
+/**
+ * @defgroup libfcsnap_host one user of this machine
+ *
+ * A host holds the state directory, the Firecracker binary, the threads and
+ * the queue of events. Make it, set what differs from the defaults, open it.
+ * All other objects belong to one host.
+ * @{
+ */
+
+/** Levels of the log. */
+enum {
+    FCSNAP_LOG_OFF = 0,
+    FCSNAP_LOG_ERROR = 1,
+    FCSNAP_LOG_WARN = 2,
+    FCSNAP_LOG_INFO = 3,
+    FCSNAP_LOG_DEBUG = 4
+};
+
+/** One user of this machine. */
+typedef struct fcsnap_host fcsnap_host;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Make a host that is not open yet.
+ *
+ * Reads FCSNAP_LOG: a level ("error", "warn", "info", "debug") from which on
+ * messages go to standard error.
+ *
+ * @param[out] out  Caller owns; fcsnap_host_free(). NULL on failure.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  @p out is NULL.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_new(fcsnap_host **out);
+
+/**
+ * Set where VMs and snapshots lie on disk.
+ *
+ * The default is FCSNAP_STATE_DIR, else XDG_STATE_HOME/fcsnap, else
+ * /var/lib/fcsnap for root and HOME/.local/state/fcsnap for others.
+ *
+ * @param[in] host  A host that is not open. Borrowed.
+ * @param[in] path  A directory; made with mode 0700 when missing. Copied.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL, or the path is empty.
+ * @retval FCSNAP_ESTATE  The host was opened.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the host.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_set_state_dir(fcsnap_host *host, const char *path);
+
+/**
+ * Set the Firecracker binary.
+ *
+ * The default is FCSNAP_FIRECRACKER, else "firecracker" on PATH. It is looked
+ * for when the first VM starts.
+ *
+ * @param[in] host  A host that is not open. Borrowed.
+ * @param[in] path  An executable file. Copied.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL, or the path is empty.
+ * @retval FCSNAP_ESTATE  The host was opened.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the host.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *path);
+
+/**
+ * Send the log to a descriptor.
+ *
+ * @param[in] host   A host that is not open. Borrowed.
+ * @param[in] fd     An open descriptor; stays the caller's, and open as long as the host.
+ * @param[in] level  FCSNAP_LOG_OFF to FCSNAP_LOG_DEBUG.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The host is NULL, the descriptor negative or the level unknown.
+ * @retval FCSNAP_ESTATE  The host was opened.
+ * @threadsafe Not while another thread uses the host.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, int32_t level);
+
+/** Takes one message of the log. Runs on any thread; must not call the library. */
+typedef void (*fcsnap_log_sink)(int32_t level, const char *text, void *user_data);
+
+/**
+ * Send the log to a function.
+ *
+ * @param[in] host       A host that is not open. Borrowed.
+ * @param[in] sink       Called with each message; the text is borrowed for the call.
+ * @param[in] user_data  Passed on. The host's from now on.
+ * @param[in] free_data  Called once with @p user_data when the host ends, or when another
+ *                       log is set. May be NULL.
+ * @param[in] level      FCSNAP_LOG_OFF to FCSNAP_LOG_DEBUG.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The host or the sink is NULL or the level unknown; @p free_data is
+ *                        not called then.
+ * @retval FCSNAP_ESTATE  The host was opened; @p free_data is not called then.
+ * @threadsafe Not while another thread uses the host.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink sink,
+                                            void *user_data, void (*free_data)(void *user_data),
+                                            int32_t level);
+
+/**
+ * Open a host: make its directories and start its threads.
+ *
+ * @param[in] host  A host that is not open. Borrowed.
+ *
+ * @retval 0               Done.
+ * @retval FCSNAP_EINVAL   The host is NULL.
+ * @retval FCSNAP_ESTATE   It is open, or was.
+ * @retval FCSNAP_EACCES   The state directory cannot be made or written.
+ * @retval FCSNAP_ESYSTEM  A system call failed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Not while another thread uses the host.
+ * @blocks     For some system calls.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_open(fcsnap_host *host);
+
+/**
+ * End everything of a host: cancel its operations, kill its VMs, remove
+ * their directories, end its threads.
+ *
+ * Calls in other threads end with FCSNAP_ECANCELED. What hangs on the host
+ * stays valid memory and answers FCSNAP_ECLOSED.
+ *
+ * @param[in] host        An open host. Borrowed.
+ * @param[in] timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 Done, or the host was not open.
+ * @retval FCSNAP_EINVAL     The host is NULL.
+ * @retval FCSNAP_EFORKED    The host belongs to the parent of this process.
+ * @retval FCSNAP_ETIMEDOUT  Something lives still; the call may be repeated.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms);
+
+/**
+ * Give up a host.
+ *
+ * The last resort for destructors: an open host's VMs get SIGKILL, and it
+ * is closed behind, when the last object that belongs to it was freed.
+ * Programs that end soon after should call fcsnap_host_close() first.
+ *
+ * @param[in] host  A host or NULL. Freed.
+ *
+ * @threadsafe Not while another thread uses the host itself.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API void fcsnap_host_free(fcsnap_host *host);
+
+#ifdef __cplusplus
+}
+#endif
+
+/** @} */
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DEPTH_MAX = 16 };
+
+void fs_close(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+    }
+    *fd = -1;
+}
+
+int fs_absolute(const char *path, char **out)
+{
+    struct buf full = { 0 };
+    char cwd[PATH_MAX];
+    int rc;
+
+    *out = NULL;
+    if (path[0] == '/') {
+        rc = buf_add(&full, path, strlen(path));
+    } else if (getcwd(cwd, sizeof(cwd)) == NULL) {
+        rc = err_sys(errno, "current directory");
+    } else {
+        rc = buf_addf(&full, "%s/%s", cwd, path);
+    }
+    if (rc < 0) {
+        buf_free(&full);
+        return rc;
+    }
+    *out = buf_take(&full);
+    return 0;
+}
+
+int fs_open_dir(const char *path, int *out)
+{
+    char part[PATH_MAX];
+    size_t length = strlen(path);
+
+    *out = -1;
+    if (length == 0 || length >= sizeof(part)) {
+        return err_set(FCSNAP_EINVAL, "%.64s: a path of %zu bytes", path, length);
+    }
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0') {
+            continue;
+        }
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0700) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES) {
+            return err_sys(errno, "%s", part);
+        }
+    }
+    *out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *out < 0 ? err_sys(errno, "%s", path) : 0;
+}
+
+int fs_open_dir_at(int dir_fd, const char *name, bool make, int *out)
+{
+    *out = -1;
+    if (make && mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST) {
+        return err_sys(errno, "%s", name);
+    }
+    *out = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return *out < 0 ? err_sys(errno, "%s", name) : 0;
+}
+
+static int read_all(int fd, const char *name, size_t limit, struct buf *out)
+{
+    for (;;) {
+        ssize_t n;
+        int rc = buf_reserve(out, 16384);
+
+        if (rc < 0) {
+            return rc;
+        }
+        n = read(fd, out->data + out->size, 16384);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return err_sys(errno, "%s", name);
+        }
+        out->size += (size_t)n;
+        out->data[out->size] = '\0';
+        if (out->size > limit) {
+            return err_set(FCSNAP_ESNAPSHOT, "%s: more than %zu bytes", name, limit);
+        }
+        if (n == 0) {
+            return 0;
+        }
+    }
+}
+
+int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int rc;
+
+    *out = (struct buf){ 0 };
+    if (fd < 0) {
+        return err_sys(errno, "%s", name);
+    }
+    rc = read_all(fd, name, limit, out);
+    close(fd);
+    if (rc < 0) {
+        buf_free(out);
+    }
+    return rc;
+}
+
+int fs_pwrite(int fd, const void *data, size_t size, uint64_t at)
+{
+    const char *next = data;
+
+    while (size > 0) {
+        ssize_t n = pwrite(fd, next, size, (off_t)at);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return err_sys(errno, "writing");
+        }
+        next += n;
+        size -= (size_t)n;
+        at += (uint64_t)n;
+    }
+    return 0;
+}
+
+int fs_write_at(int dir_fd, const char *name, const void *data, size_t size)
+{
+    int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int rc;
+
+    if (fd < 0) {
+        return err_sys(errno, "%s", name);
+    }
+    rc = fs_pwrite(fd, data, size, 0);
+    if (rc < 0) {
+        rc = err_prefix("%s", name);
+    } else {
+        rc = fs_sync(fd, name);
+    }
+    close(fd);
+    return rc;
+}
+
+int fs_sync(int fd, const char *name)
+{
+    return fsync(fd) < 0 ? err_sys(errno, "syncing %s", name) : 0;
+}
+
+static int remove_deep(int dir_fd, const char *name, int depth);
+
+static int remove_children(int dir_fd, const char *name, int depth)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+    int rc = 0;
+
+    if (dir == NULL) {
+        rc = err_sys(errno, "%s", name);
+        fs_close(&fd);
+        return rc;
+    }
+    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            rc = remove_deep(fd, entry->d_name, depth + 1);
+        }
+    }
+    closedir(dir);
+    return rc;
+}
+
+static int remove_deep(int dir_fd, const char *name, int depth)
+{
+    int rc;
+
+    if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT) {
+        return 0;
+    }
+    if (errno != EISDIR && errno != EPERM) {
+        return err_sys(errno, "removing %s", name);
+    }
+    if (depth > DEPTH_MAX) {
+        return err_set(FCSNAP_ESYSTEM, "removing %s: too deep", name);
+    }
+    rc = remove_children(dir_fd, name, depth);
+    if (rc == 0 && unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
+        rc = err_sys(errno, "removing %s", name);
+    }
+    return rc;
+}
+
+int fs_remove_at(int dir_fd, const char *name)
+{
+    return remove_deep(dir_fd, name, 0);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_FS_H
+#define BASE_FS_H
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+/*
+ * Files and directories, always named from a directory descriptor and never
+ * through a symbolic link in the last part of a name. All are made with mode
+ * 0700 or 0600.
+ */
+
+/* An absolute form of a path that may not exist yet; the caller frees it. */
+int fs_absolute(const char *path, char **out) MUST_CHECK;
+
+/* Open a directory, making it and its parents where they are missing. */
+int fs_open_dir(const char *path, int *out) MUST_CHECK;
+
+/* Open a directory below another one; made first if `make`. */
+int fs_open_dir_at(int dir_fd, const char *name, bool make, int *out) MUST_CHECK;
+
+/* A whole file of at most `limit` bytes. */
+int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out) MUST_CHECK;
+
+/* Write a new file and sync it. */
+int fs_write_at(int dir_fd, const char *name, const void *data, size_t size) MUST_CHECK;
+
+/* All of these bytes at that place of the file. */
+int fs_pwrite(int fd, const void *data, size_t size, uint64_t at) MUST_CHECK;
+
+/* Remove a file or a whole tree; nothing there is no error. */
+int fs_remove_at(int dir_fd, const char *name) MUST_CHECK;
+
+int fs_sync(int fd, const char *name) MUST_CHECK;
+
+void fs_close(int *fd);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_SOCK_H
+#define BASE_SOCK_H
+
+#include "base/error.h"
+
+/*
+ * UNIX stream sockets named from a directory descriptor. The path goes
+ * through /proc/self/fd, so the directory's own path may be of any length.
+ */
+
+/* Non-blocking, mode 0600, with a deep backlog. */
+int sock_listen_at(int dir_fd, const char *name, int *out) MUST_CHECK;
+
+/*
+ * Connected and non-blocking. A refusal is FCSNAP_ENOENT (no such name) or
+ * FCSNAP_EREFUSED (nobody listens, or the backlog is full).
+ */
+int sock_connect_at(int dir_fd, const char *name, int *out) MUST_CHECK;
+
+#endif

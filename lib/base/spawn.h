@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_SPAWN_H
+#define BASE_SPAWN_H
+
+#include "base/error.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Starts child processes from one long-lived thread. PR_SET_PDEATHSIG is
+ * bound to the thread that made the child, so that thread must live as long
+ * as the children; and vfork() stops its caller, which the reactor must not be.
+ */
+struct spawner;
+struct fcsnap_op;
+
+struct spawn {
+    /* What the caller fills in. All borrowed until the end. */
+    int (*prepare)(struct spawn *spawn); /* on the spawner's thread, before the child; or NULL */
+    const char *path;
+    char *const *argv;
+    int dir_fd;    /* the child's working directory */
+    int output_fd; /* its stdout and stderr; stdin is /dev/null */
+
+    /* What it gets. */
+    pid_t pid;
+    int pidfd;
+
+    struct spawn *next;
+    struct fcsnap_op *op;
+    bool started; /* touched by the reactor only */
+    atomic_bool done;
+    int rc;
+    struct err error;
+};
+
+int spawner_new(struct spawner **out) MUST_CHECK;
+
+/* Children that still live are killed by the kernel with this. */
+void spawner_free(struct spawner *spawner);
+
+/* Start it once; STEP_WAIT until it is done, then its result. */
+int spawn_run(struct spawner *spawner, struct spawn *spawn, struct fcsnap_op *op) MUST_CHECK;
+
+/* STEP_WAIT while it goes on, else 0. */
+int spawn_settle(const struct spawn *spawn) MUST_CHECK;
+
+#endif
