@@ -1,0 +1,368 @@
+# libfcsnap: boot, snapshot and restore Firecracker microVMs.
+# `make help` lists the targets; CONTRIBUTING.md says how to work with them.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# --- What is built: every file is named here ---------------------------------
+
+HEADERS := error event host op rpc snapshot version vm
+
+LIB_BASE := buf clock error failpoint fs fswatch id json json_print json_scan log op reactor sock spawn \
+	thread timer worker
+LIB_VMM := api config config_keys console features http owner plan process
+LIB_MEMORY := image index index_build install pager source uffd
+LIB_SNAPSHOT := capture manifest restore store verify
+LIB_GUEST := channel frame vsock
+LIB_HOST := event host result rpc verb_boot verb_capture verb_connect verb_control verb_restore vm
+
+EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
+BENCHES := restore capture
+
+# tests/unit/NAME_test.c: static library with failpoints, private headers.
+UNIT_TESTS :=
+# tests/api/NAME_test.c: shared library, public headers only.
+API_TESTS :=
+# tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
+REAL_TESTS :=
+# The real tests that also run under ThreadSanitizer in `make check`.
+TSAN_REAL_TESTS :=
+VALGRIND_REAL_TESTS :=
+# kind/name=seconds, for those that need more or less than 120.
+TEST_TIMEOUTS := lint/cppcheck=300 install/install=300
+
+LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen
+ABI_TESTS := headers library unload
+
+# --- Settings ----------------------------------------------------------------
+
+PREFIX ?= /usr/local
+prefix ?= $(PREFIX)
+includedir ?= $(prefix)/include
+libdir ?= $(prefix)/lib
+pkgconfigdir ?= $(libdir)/pkgconfig
+
+FLAVOUR ?= plain
+PKG_CONFIG ?= pkg-config
+ABI := 1
+
+Q := $(if $(filter 1,$(V)),,@)
+say = @$(if $(filter 1,$(V)),:,printf '%-4s %s\n' $(1) $(2))
+
+version_part = $(shell sed -n 's/^.define FCSNAP_VERSION_$(1) *//p' include/fcsnap/version.h)
+MAJOR := $(call version_part,MAJOR)
+MINOR := $(call version_part,MINOR)
+VERSION := $(MAJOR).$(MINOR).$(call version_part,PATCH)
+NEWEST_NODE := $(shell sed -n 's/^FCSNAP_\([0-9.]*\) *{.*/\1/p' lib/libfcsnap.map | sort -V | tail -n 1)
+ifneq ($(NEWEST_NODE),$(MAJOR).$(MINOR))
+$(error include/fcsnap/version.h says $(MAJOR).$(MINOR), lib/libfcsnap.map says $(NEWEST_NODE))
+endif
+
+# libcurl is opened at run time by its soname: its headers are enough.
+LINKED := libcjson uuid libxxhash
+REQUIRED := $(LINKED) libcurl
+
+OPTIMISE_plain := -O2 -g
+OPTIMISE_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMISE_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+OPTIMISE_cov := -O0 -g --coverage
+OPTIMISE := $(OPTIMISE_$(FLAVOUR))
+ifeq ($(OPTIMISE),)
+$(error FLAVOUR is plain, asan, tsan or cov)
+endif
+FORTIFY := $(if $(filter plain,$(FLAVOUR)),$(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+
+# Texts of errors and paths are cut to their buffers on purpose.
+WARNINGS := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wconversion -Wvla \
+	-Wformat=2 -Wno-format-truncation $(if $(filter 1,$(WERROR)),-Werror)
+
+# Looked up when the first command needs them, so that `make clean` does not.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(REQUIRED)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(LINKED)))$(PKG_LIBS)
+
+BUILD_CPPFLAGS = -D_GNU_SOURCE -Iinclude $(PRIVATE) $(DEFINES) $(PKG_CFLAGS) $(FORTIFY) $(CPPFLAGS)
+BUILD_CFLAGS = -std=c11 $(OPTIMISE) $(WARNINGS) -fvisibility=hidden -fstack-protector-strong -fPIC \
+	-pthread $(CFLAGS)
+BUILD_LDFLAGS = $(OPTIMISE) -pthread $(LDFLAGS)
+# Nothing here that depends on the target: a change of it compiles all again.
+FLAGS = $(subst ','\'',$(CC) $(OPTIMISE) $(FORTIFY) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS))
+COMPILE = $(CC) $(BUILD_CPPFLAGS) $(BUILD_CFLAGS) -MMD -MP
+
+# --- Where it is built -------------------------------------------------------
+
+P := build/$(FLAVOUR)
+# The unit and real tests use the library with failpoints.
+F := build/$(FLAVOUR)-fp
+B := $(if $(filter 1,$(FAILPOINTS)),$F,$P)
+BUILD_GUEST := build/guest
+GUEST := $(BUILD_GUEST)/tiny-x86_64
+
+LIB_SOURCES := \
+	$(LIB_BASE:%=lib/base/%.c) \
+	$(LIB_VMM:%=lib/vmm/%.c) \
+	$(LIB_MEMORY:%=lib/memory/%.c) \
+	$(LIB_SNAPSHOT:%=lib/snapshot/%.c) \
+	$(LIB_GUEST:%=lib/guest/%.c) \
+	$(LIB_HOST:%=lib/host/%.c)
+
+STATIC := $B/libfcsnap.a
+SHARED := $B/libfcsnap.so.$(VERSION)
+SONAME := libfcsnap.so.$(ABI)
+LINKS := $B/$(SONAME) $B/libfcsnap.so
+
+# T=text keeps the tests whose kind/name contains text.
+wanted = $(if $(T),$(foreach t,$(1),$(if $(findstring $(T),$(t)),$(t))),$(1))
+programs = $(patsubst %,$(2)/tests/%_test,$(call wanted,$(1)))
+UNIT_PROGRAMS := $(call programs,$(UNIT_TESTS:%=unit/%),$F)
+API_PROGRAMS := $(call programs,$(API_TESTS:%=api/%),$B)
+REAL_PROGRAMS := $(call programs,$(REAL_TESTS:%=real/%),$F)
+EXAMPLE_PROGRAMS := $(patsubst %,$B/%,$(call wanted,$(EXAMPLES:%=examples/%)))
+BENCH_PROGRAMS := $(BENCHES:%=$B/bench/%)
+TEST_PROGRAMS := $(UNIT_PROGRAMS) $(API_PROGRAMS) $(REAL_PROGRAMS)
+
+# --- The library -------------------------------------------------------------
+
+.PHONY: all lib guest examples FORCE
+all: lib examples guest
+lib: $(STATIC) $(SHARED) $(LINKS)
+examples: $(EXAMPLES:%=$B/examples/%)
+
+define static_library
+$(1)/libfcsnap.a: $(LIB_SOURCES:%.c=$(1)/%.o)
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && $$(AR) rcsD $$@ $$^
+$(1)/%.o: %.c $(1)/flags
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)
+	$$(Q)$$(COMPILE) -c $$< -o $$@
+# Objects are compiled again when the compiler or its flags change.
+$(1)/flags: FORCE
+	@mkdir -p $$(@D)
+	@$$(PKG_CONFIG) --exists '$$(REQUIRED)' || { echo 'missing libraries: tests/setup.sh installs them'; exit 1; }
+	@printf '%s\n' '$$(FLAGS)' | cmp -s - $$@ || printf '%s\n' '$$(FLAGS)' > $$@
+endef
+$(foreach dir,$(sort $B $F),$(eval $(call static_library,$(dir))))
+
+$F/%: DEFINES := -DFCSNAP_FAILPOINTS
+$(sort $B/lib/%.o $F/lib/%.o): PRIVATE := -Ilib
+$(sort $F/tests/unit/%.o $F/tests/real/%.o $B/tests/bench/%.o): PRIVATE := -Ilib -Itests
+$B/tests/api/%.o: PRIVATE := -Itests
+
+$(SHARED): $(LIB_SOURCES:%.c=$B/%.o) lib/libfcsnap.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libfcsnap.map \
+		-Wl,-z,defs,-z,nodelete,-z,relro,-z,now $(filter %.o,$^) -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS)
+$(LINKS): $(SHARED)
+	$(Q)ln -sf $(<F) $@
+
+# --- The tiny guest, examples and benchmarks ---------------------------------
+
+guest: $(if $(wildcard examples/guest/tiny/rules.mk),$(GUEST))
+	@:
+-include examples/guest/tiny/rules.mk
+
+$B/examples/%: $B/examples/%.o $(LINKS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $< -o $@ -Wl,-rpath,'$$ORIGIN/..' -L$B -lfcsnap $(BUILD_LDFLAGS)
+
+$B/bench/%: $B/tests/bench/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS)
+
+# --- Test programs -----------------------------------------------------------
+
+$F/tests/unit/%_test: $F/tests/unit/%_test.o $F/libfcsnap.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+
+$F/tests/real/%_test: $F/tests/real/%_test.o $F/tests/real/support.o $F/libfcsnap.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+
+$B/tests/api/%_test: $B/tests/api/%_test.o $(LINKS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $< -o $@ -Wl,-rpath,'$$ORIGIN/../..' -L$B -lfcsnap $(BUILD_LDFLAGS) -lcmocka
+
+# Opens the library by its name, so it is not linked with it.
+$B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $< -o $@ $(BUILD_LDFLAGS)
+
+# --- Checks ------------------------------------------------------------------
+# Each target ends with one line: N passed, N failed, N skipped. The steps of
+# `make check` have RESULTS, and run.sh adds its numbers there instead.
+
+CHECKS := all lint check-unit check-api check-real check-examples check-install check-abi \
+	check-asan check-valgrind check-tsan
+.PHONY: check check-all check-tests lint $(filter check-%,$(CHECKS))
+
+# In parallel, unless make was told how.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
+
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	--trace-children=no --child-silent-after-fork=yes --suppressions=tests/valgrind.supp
+# Address space randomisation of new kernels is more than ThreadSanitizer can map.
+WRAP_tsan = $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+LABEL ?= $(filter-out plain,$(FLAVOUR))
+SLOWER := $(if $(LABEL),FCSNAP_TEST_TIMEOUT=$${FCSNAP_TEST_TIMEOUT:-300})
+WRAP ?= $(WRAP_$(FLAVOUR))
+RUN = $(SLOWER) FCSNAP_GUEST=$(abspath $(GUEST)) tests/run.sh --log build/$(or $(LABEL),plain)/log \
+	--timeouts '$(TEST_TIMEOUTS)' $(LABEL:%=--label %) $(if $(WRAP),--wrap '$(WRAP)') \
+	$(if $(RESULTS),--results $(RESULTS))
+
+export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
+export TSAN_OPTIONS ?= exitcode=66:second_deadlock_stack=1
+
+# Build $(1), then run $(2) with the options $(3) of run.sh.
+define build_and_run
+	+$(Q)$(SUBMAKE) guest $(1)
+	$(Q)$(RUN) $(3) $(2)
+endef
+scripts = $(patsubst %,tests/%.sh,$(call wanted,$(1)))
+
+check:
+	$(Q)tests/setup.sh
+	@mkdir -p build && rm -f build/results
+	+@for step in $(CHECKS); do \
+		$(SUBMAKE) $$step RESULTS=build/results || { echo "FAIL $$step"; echo 0 1 0 >> build/results; }; \
+	done; tests/run.sh --sum build/results
+
+check-all:
+	+@$(SUBMAKE) check TSAN_REAL_TESTS='$(REAL_TESTS)' VALGRIND_REAL_TESTS='$(REAL_TESTS)'
+
+check-unit:
+	$(call build_and_run,$(UNIT_PROGRAMS),$(UNIT_PROGRAMS))
+
+check-api:
+	$(call build_and_run,$(API_PROGRAMS),$(API_PROGRAMS))
+
+check-real:
+	$(Q)tests/setup.sh --build
+	$(call build_and_run,$(REAL_PROGRAMS),$(REAL_PROGRAMS))
+
+check-examples:
+	$(call build_and_run,$(EXAMPLE_PROGRAMS),$(EXAMPLE_PROGRAMS),--arg $(GUEST))
+
+# All cmocka programs of one flavour.
+check-tests:
+	$(call build_and_run,$(TEST_PROGRAMS),$(TEST_PROGRAMS))
+
+check-asan:
+	+@$(SUBMAKE) check-tests FLAVOUR=asan
+
+check-tsan:
+	+@$(SUBMAKE) check-tests FLAVOUR=tsan REAL_TESTS='$(TSAN_REAL_TESTS)'
+
+check-valgrind:
+	+@$(SUBMAKE) check-tests LABEL=valgrind WRAP='$(VALGRIND)' REAL_TESTS='$(VALGRIND_REAL_TESTS)'
+
+check-install:
+	$(call build_and_run,lib,$(call scripts,install/install))
+
+check-abi:
+	$(call build_and_run,lib $B/tests/abi/unload,$(call scripts,$(ABI_TESTS:%=abi/%)))
+
+lint:
+	$(call build_and_run,lib,$(call scripts,$(LINTS:%=lint/%)))
+
+.PHONY: print-sources
+print-sources:
+	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h)
+
+# --- Documents, benchmarks, installation -------------------------------------
+
+.PHONY: docs demo bench bench-restore bench-capture format coverage
+docs:
+	$(Q)tests/lint/doxygen.sh
+
+demo:
+	$(Q)tests/setup.sh --build
+	+$(Q)$(SUBMAKE) $B/examples/demo guest
+	$(Q)FCSNAP_FIRECRACKER=$$(tests/setup.sh --print) $B/examples/demo $(GUEST)
+
+bench: bench-restore bench-capture
+bench-%:
+	$(Q)tests/setup.sh --build
+	+$(Q)$(SUBMAKE) $B/bench/$* guest
+	@mkdir -p build/bench
+	$(Q)FCSNAP_FIRECRACKER=$$(tests/setup.sh --print) $B/bench/$* $(GUEST) build/bench/$*.json
+
+format:
+	$(Q)tests/lint/format.sh --write
+
+coverage:
+	-+$(Q)$(SUBMAKE) check-tests FLAVOUR=cov
+	$(Q)tests/coverage.sh build/cov build/cov-fp
+
+# SOURCE:DESTINATION:MODE. Install and uninstall expand this one list.
+INSTALL_LIST := \
+	include/fcsnap.h:$(includedir)/fcsnap.h:644 \
+	$(foreach h,$(HEADERS),include/fcsnap/$(h).h:$(includedir)/fcsnap/$(h).h:644) \
+	$(STATIC):$(libdir)/libfcsnap.a:644 \
+	$(foreach f,$(SHARED) $(LINKS),$(f):$(libdir)/$(notdir $(f)):755) \
+	$B/fcsnap.pc:$(pkgconfigdir)/fcsnap.pc:644
+each_installed = for entry in $(INSTALL_LIST); do \
+	source=$${entry%%:*}; mode=$${entry\#\#*:}; target=$${entry\#*:}; target="$(DESTDIR)$${target%:*}"
+
+.PHONY: install uninstall dist clean
+install: lib $B/fcsnap.pc
+	$(Q)set -e; $(each_installed); install -d "$$(dirname "$$target")"; \
+		if [ -L $$source ]; then ln -sf "$$(readlink $$source)" "$$target"; \
+		else install -m $$mode $$source "$$target"; fi; done
+
+uninstall:
+	$(Q)$(each_installed); rm -f "$$target"; done
+	$(Q)rmdir "$(DESTDIR)$(includedir)/fcsnap" 2>/dev/null || :
+
+$B/fcsnap.pc: pkgconfig/fcsnap.pc.in FORCE
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@includedir@|$(includedir:$(prefix)/%=$${prefix}/%)|' \
+		-e 's|@libdir@|$(libdir:$(prefix)/%=$${prefix}/%)|' -e 's|@version@|$(VERSION)|' $< > $@
+
+dist:
+	@mkdir -p build/dist
+	$(Q)git archive --prefix=fcsnap-$(VERSION)/ -o build/dist/fcsnap-$(VERSION).tar.gz HEAD
+	@echo build/dist/fcsnap-$(VERSION).tar.gz
+
+clean:
+	$(Q)rm -rf build
+
+.PHONY: help
+help:
+	@sed -n 's/^#? //p' Makefile
+
+#? all             the library, the examples and the tiny guest
+#? check           everything below that says check, and lint; one closing line
+#? check-all       check, with all real tests also under sanitizers and valgrind
+#? check-unit      modules, from inside
+#? check-api       the public functions, through the shared library
+#? check-real      with a real Firecracker
+#? check-examples  each example ends well
+#? check-asan      unit, api and real tests under AddressSanitizer and UBSan
+#? check-tsan      unit and api tests, and some real ones, under ThreadSanitizer
+#? check-valgrind  unit and api tests under valgrind
+#? check-install   install, build against it, uninstall, nothing left
+#? check-abi       headers alone, what the library exports and needs, unloading
+#? lint            sizes, docs, symbols, forbidden words, layers, format, cppcheck
+#? docs            HTML and man pages in build/docs
+#? demo            boot, snapshot and restore a tiny guest, with a word on each step
+#? bench           bench-restore and bench-capture; JSON in build/bench
+#? install         to PREFIX (/usr/local); DESTDIR, libdir and includedir are heeded
+#? uninstall       removes what install wrote
+#? dist            a tarball of HEAD
+#? clean           removes build/
+#? format          writes the style of .clang-format to all C files
+#? coverage        lines covered by unit, api and real tests
+#? T=text keeps only tests whose kind/name contains text; V=1 shows commands;
+#? WERROR=1 makes warnings fail; FLAVOUR=plain|asan|tsan|cov; FAILPOINTS=1
+
+DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
+	$(addsuffix .d,$(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)) $F/tests/real/support.d \
+	$(BENCHES:%=$B/tests/bench/%.d) $B/examples/demo.d $B/tests/abi/unload.d
+-include $(DEPENDENCIES)
+.SECONDARY:
