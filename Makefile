@@ -7,7 +7,7 @@
 
 # --- What is built: every file is named here ---------------------------------
 
-HEADERS := error event host op rpc snapshot version vm
+HEADERS := config error event host op rpc snapshot version vm
 
 LIB_BASE := buf clock error failpoint fs fswatch id json json_print json_scan log op reactor sock spawn \
 	thread timer worker
@@ -55,8 +55,10 @@ MAJOR := $(call version_part,MAJOR)
 MINOR := $(call version_part,MINOR)
 VERSION := $(MAJOR).$(MINOR).$(call version_part,PATCH)
 NEWEST_NODE := $(shell sed -n 's/^FCSNAP_\([0-9.]*\) *{.*/\1/p' lib/libfcsnap.map | sort -V | tail -n 1)
+ifeq ($(filter clean help format,$(MAKECMDGOALS)),)
 ifneq ($(NEWEST_NODE),$(MAJOR).$(MINOR))
 $(error include/fcsnap/version.h says $(MAJOR).$(MINOR), lib/libfcsnap.map says $(NEWEST_NODE))
+endif
 endif
 
 # libcurl is opened at run time by its soname: its headers are enough.
@@ -158,9 +160,9 @@ $(LINKS): $(SHARED)
 
 # --- The tiny guest, examples and benchmarks ---------------------------------
 
-guest: $(if $(wildcard examples/guest/tiny/rules.mk),$(GUEST))
+guest: $(GUEST)
 	@:
--include examples/guest/tiny/rules.mk
+include examples/guest/tiny/rules.mk
 
 $B/examples/%: $B/examples/%.o $(LINKS)
 	$(call say,LD,$@)
@@ -297,7 +299,7 @@ format:
 
 coverage:
 	-+$(Q)$(SUBMAKE) check-tests FLAVOUR=cov
-	$(Q)tests/coverage.sh build/cov build/cov-fp
+	$(Q)tests/coverage.py build/cov build/cov-fp
 
 # SOURCE:DESTINATION:MODE. Install and uninstall expand this one list.
 INSTALL_LIST := \

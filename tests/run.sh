@@ -21,6 +21,10 @@ label='' log_dir=build/log results='' timeouts='' wrap='' args=()
 passed=0 failed=0 skipped=0
 
 close() {
+    if [ -n "${T:-}" ] && [ $((passed + failed + skipped)) = 0 ]; then
+        echo "no test matches T=$T"
+        failed=1
+    fi
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" = 0 ]
 }

@@ -15,7 +15,7 @@ compile() {
 while read -r header; do
     compile "${CC:-gcc}" c c99 "$header"
     compile "${CC:-gcc}" c c11 "$header"
-    compile "${CXX:-g++}" c++ c++98 "$header"
+    compile "${CXX:-g++}" c++ c++11 "$header"
     compile "${CXX:-g++}" c++ c++17 "$header"
 done < <(find include -name '*.h' -printf '%P\n' | sort)
 exit $status
