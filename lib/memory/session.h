@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MEMORY_SESSION_H
+#define MEMORY_SESSION_H
+
+#include "memory/handshake.h"
+#include "memory/pager.h"
+#include "memory/pages.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* Inside of the pager: pager.c runs it, connect.c, serve.c and fill.c are its parts. */
+
+enum { DEFERRED_MAX = 256 };
+
+/* A descriptor in the pager's epoll, and whose it is. */
+struct session_watch {
+    struct session *session;
+    int fd;
+    enum { WATCH_LISTEN, WATCH_CONNECTION, WATCH_UFFD } which;
+};
+
+enum session_count {
+    COUNT_FAULTS,
+    COUNT_FAULTS_WRITE,
+    COUNT_COPIED,
+    COUNT_ZEROED,
+    COUNT_RANGES_GIVEN_BACK,
+    COUNT_BYTES_GIVEN_BACK,
+    COUNT_REMOVES,
+    COUNT_EAGAIN,
+    COUNT_HANDSHAKE_NS,
+    COUNTS,
+};
+
+/* What a thread may ask the pager to do with a session. */
+enum session_command { COMMAND_OPEN = 1, COMMAND_PIDFD = 2, COMMAND_WAKE = 4, COMMAND_CLOSE = 8 };
+
+/* A fault that could not be served yet. */
+struct deferred {
+    uint64_t address;
+    bool pending; /* the source will call; else an event or the timer */
+};
+
+struct session {
+    struct pager *pager;
+    struct image *image;
+    struct session_observer *observer;
+    enum session_mode mode;
+    uint64_t fault_around;
+    uint32_t give_back_max;
+    pid_t peer_pid;
+
+    struct session_watch listener;
+    struct session_watch connection;
+    struct session_watch uffd;
+    int pidfd;
+    bool failed; /* reported; what can be served still is, so that it can die */
+    bool gone;   /* the process has no memory any more */
+
+    struct handshake *handshake; /* until it is whole */
+    int64_t accepted_ns;
+    struct region regions[REGIONS_MAX];
+    size_t region_count;
+    uint64_t page_size;
+    bool huge;
+    uint64_t huge_promised; /* pages that holes given back may take from the pool */
+    struct pages pages;
+
+    struct deferred deferred[DEFERRED_MAX];
+    size_t deferred_count;
+    bool overflow;           /* some did not fit: wake all later, so that they fault again */
+    int64_t exists_since_ns; /* a removed huge page that does not go away; 0: none */
+    struct source_waiter waiter;
+
+    size_t next_hole;
+    uint32_t holes_left;
+    size_t fill_region;
+    uint64_t fill_at;
+    bool filling;
+
+    _Atomic uint64_t counts[COUNTS]; /* written by the pager's thread only */
+
+    struct session *prev; /* of the pager's thread: all sessions */
+    struct session *next;
+    struct session *work_next; /* and those that have something to do */
+    bool working;
+
+    /* Under the pager's mutex. */
+    unsigned commands;
+    struct session *command_next;
+    int new_pidfd;
+    struct reactor *closed_on;
+    struct task *closed;
+};
+
+/* When a session wants its turn again, from what it has to do itself. */
+enum work { WORK_NONE, WORK_LATER, WORK_NOW };
+
+static inline void session_count(struct session *s, enum session_count which, uint64_t more)
+{
+    uint64_t now = atomic_load_explicit(&s->counts[which], memory_order_relaxed);
+
+    atomic_store_explicit(&s->counts[which], now + more, memory_order_relaxed);
+}
+
+/* pager.c */
+int pager_watch(struct session *s, struct session_watch *watch, uint32_t events) MUST_CHECK;
+void pager_unwatch(struct session *s, struct session_watch *watch); /* and closes it */
+void pager_add_work(struct session *s);
+uint64_t pager_huge_promised(const struct pager *pager, uint64_t page_size);
+const struct log *pager_log(const struct session *s);
+const void *pager_zeros(const struct session *s);     /* a page of zeros */
+void *pager_scratch(const struct session *s);         /* room for a page */
+int pager_reserve_page(struct session *s) MUST_CHECK; /* makes both */
+
+/* Kill the process and report this thread's failure, or the one given. */
+void session_fail(struct session *s);
+void session_fail_with(struct session *s, const struct err *error);
+
+/* connect.c */
+void session_accept(struct session *s);
+void session_receive(struct session *s, uint32_t events);
+
+/* serve.c */
+enum served {
+    SERVED,
+    SERVED_LATER,   /* an event must be read first */
+    SERVED_PENDING, /* the source will call */
+    SERVED_NOT,     /* and never will: it was reported, or the process is gone */
+};
+
+/* Bytes of the image that are installed alike: whole pages of one region. */
+struct piece {
+    const struct region *region;
+    uint64_t start;
+    uint64_t end;
+    const struct run *run;
+    enum { PIECE_DATA, PIECE_ZERO, PIECE_MIXED } kind; /* mixed: one page of several runs */
+};
+
+void session_serve(struct session *s, uint32_t events);
+enum work session_retry(struct session *s);
+enum served session_put(struct session *s, const struct piece *piece);
+/* The page at this place, and the run that it is in. */
+struct piece session_page(const struct session *s, const struct region *region, uint64_t at);
+
+/* fill.c */
+void session_fill_start(struct session *s);
+enum work session_fill(struct session *s);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "memory/source.h"
+
+#include "base/failpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct file {
+    struct source source;
+    int fd;
+    const uint8_t *mapping;
+};
+
+static int check_range(const struct source *source, uint64_t offset, uint64_t length)
+{
+    if (offset > source->size || length > source->size - offset) {
+        return err_set(FCSNAP_ECORRUPT, "memory: ends before 0x%" PRIx64, offset + length);
+    }
+    return 0;
+}
+
+int source_get(struct source *source, uint64_t offset, uint64_t length,
+               struct source_waiter *waiter, const void **out)
+{
+    int rc = FAILPOINT("source", "get");
+
+    if (rc == 0) {
+        rc = check_range(source, offset, length);
+    }
+    return rc < 0 ? rc : source->type->get(source, offset, length, waiter, out);
+}
+
+int source_read(struct source *source, uint64_t offset, uint64_t length,
+                struct source_waiter *waiter, void *to)
+{
+    int rc = FAILPOINT("source", "read");
+
+    if (rc == 0) {
+        rc = check_range(source, offset, length);
+    }
+    return rc < 0 ? rc : source->type->read(source, offset, length, waiter, to);
+}
+
+void source_forget(struct source *source, struct source_waiter *waiter)
+{
+    if (source->type->forget != NULL) {
+        source->type->forget(source, waiter);
+    }
+}
+
+void source_free(struct source *source)
+{
+    if (source != NULL) {
+        source->type->free(source);
+    }
+}
+
+static int file_get(struct source *source, uint64_t offset, uint64_t length,
+                    struct source_waiter *waiter, const void **out)
+{
+    const struct file *file = (const struct file *)source;
+
+    (void)length;
+    (void)waiter;
+    *out = file->mapping + offset;
+    return SOURCE_READY;
+}
+
+static int file_read(struct source *source, uint64_t offset, uint64_t length,
+                     struct source_waiter *waiter, void *to)
+{
+    const struct file *file = (const struct file *)source;
+    uint8_t *at = to;
+
+    (void)waiter;
+    while (length > 0) {
+        ssize_t n = pread(file->fd, at, length, (off_t)offset);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return err_sys(errno, "reading memory at 0x%" PRIx64, offset);
+        }
+        if (n == 0) {
+            return err_set(FCSNAP_ECORRUPT, "memory: ends at 0x%" PRIx64, offset);
+        }
+        at += n;
+        offset += (uint64_t)n;
+        length -= (uint64_t)n;
+    }
+    return SOURCE_READY;
+}
+
+static void file_free(struct source *source)
+{
+    struct file *file = (struct file *)source;
+
+    if (file->mapping != NULL) {
+        munmap((void *)(uintptr_t)file->mapping, file->source.size);
+    }
+    if (file->fd >= 0) {
+        close(file->fd);
+    }
+    free(file);
+}
+
+static const struct source_type file_type = {
+    .get = file_get,
+    .read = file_read,
+    .free = file_free,
+};
+
+/*
+ * Shared, so that it never counts as memory of ours. Not populated: that
+ * would read the whole file before the first fault. No advice: the kernel's
+ * read-around is what a cold window needs, and MADV_RANDOM would make it
+ * read single pages.
+ */
+static int map(struct file *file)
+{
+    void *mapping = mmap(NULL, file->source.size, PROT_READ, MAP_SHARED, file->fd, 0);
+
+    if (mapping == MAP_FAILED) {
+        return err_sys(errno, "mapping memory");
+    }
+    file->mapping = mapping;
+    return 0;
+}
+
+static int open_file(struct file *file, int fd)
+{
+    struct stat st;
+
+    file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (file->fd < 0 || fstat(file->fd, &st) < 0) {
+        return err_sys(errno, "memory");
+    }
+    file->source.size = (uint64_t)st.st_size;
+    return st.st_size > 0 ? map(file) : 0;
+}
+
+int source_open_file(int fd, struct source **out)
+{
+    struct file *file = calloc(1, sizeof(*file));
+    int rc;
+
+    *out = NULL;
+    if (file == NULL) {
+        return err_nomem();
+    }
+    file->source.type = &file_type;
+    rc = open_file(file, fd);
+    if (rc < 0) {
+        file_free(&file->source);
+        return rc;
+    }
+    *out = &file->source;
+    return 0;
+}

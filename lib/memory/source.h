@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MEMORY_SOURCE_H
+#define MEMORY_SOURCE_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+/*
+ * Where the bytes of data runs come from. A source never blocks for what is
+ * not at hand: it answers SOURCE_PENDING, fetches, and calls the waiter. It
+ * is used by one pager thread at a time per waiter, by many pagers at once.
+ */
+enum { SOURCE_READY = 0, SOURCE_PENDING = 1 };
+
+/* Who wants to know, by a call from any thread, that asking again is worth it. */
+struct source_waiter {
+    struct source_waiter *next; /* of the source, while it waits there */
+    void (*ready)(struct source_waiter *waiter);
+};
+
+struct source;
+
+struct source_type {
+    /*
+     * Where these bytes can be read: only by the kernel (UFFDIO_COPY), never
+     * by ourselves, since what is behind the pointer may vanish. It stays
+     * valid as long as the source.
+     */
+    int (*get)(struct source *source, uint64_t offset, uint64_t length,
+               struct source_waiter *waiter, const void **out);
+
+    /* The same bytes, copied to us. */
+    int (*read)(struct source *source, uint64_t offset, uint64_t length,
+                struct source_waiter *waiter, void *to);
+
+    /* After this the waiter is not called any more. NULL if nothing is ever pending. */
+    void (*forget)(struct source *source, struct source_waiter *waiter);
+
+    void (*free)(struct source *source);
+};
+
+/* The head of every implementation. */
+struct source {
+    const struct source_type *type;
+    uint64_t size; /* bytes that it has */
+};
+
+/* Both: SOURCE_READY, SOURCE_PENDING or an error. */
+int source_get(struct source *source, uint64_t offset, uint64_t length,
+               struct source_waiter *waiter, const void **out) MUST_CHECK;
+int source_read(struct source *source, uint64_t offset, uint64_t length,
+                struct source_waiter *waiter, void *to) MUST_CHECK;
+void source_forget(struct source *source, struct source_waiter *waiter);
+void source_free(struct source *source);
+
+/* A local file, which is duplicated and mapped. */
+int source_open_file(int fd, struct source **out) MUST_CHECK;
+
+#endif
