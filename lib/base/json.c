@@ -196,6 +196,22 @@ json *json_new_string(const char *text)
     return cJSON_CreateString(text);
 }
 
+json *json_new_u64(uint64_t value)
+{
+    char digits[24];
+
+    if (value <= JSON_WHOLE_MAX) {
+        return cJSON_CreateNumber((double)value);
+    }
+    snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
+    return cJSON_CreateRaw(digits);
+}
+
+json *json_new_bool(bool value)
+{
+    return cJSON_CreateBool(value);
+}
+
 int json_set(json *object, const char *key, json *value)
 {
     json *old = json_get(object, key);
@@ -222,13 +238,7 @@ int json_set_string(json *object, const char *key, const char *text)
 
 int json_set_u64(json *object, const char *key, uint64_t value)
 {
-    char digits[24];
-
-    if (value <= JSON_WHOLE_MAX) {
-        return json_set(object, key, cJSON_CreateNumber((double)value));
-    }
-    snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
-    return json_set_raw(object, key, digits);
+    return json_set(object, key, json_new_u64(value));
 }
 
 int json_set_i64(json *object, const char *key, int64_t value)
@@ -244,7 +254,7 @@ int json_set_i64(json *object, const char *key, int64_t value)
 
 int json_set_bool(json *object, const char *key, bool value)
 {
-    return json_set(object, key, cJSON_CreateBool(value));
+    return json_set(object, key, json_new_bool(value));
 }
 
 int json_set_null(json *object, const char *key)

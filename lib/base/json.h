@@ -58,6 +58,8 @@ bool json_has(const json *object, const char *key);
 json *json_new_object(void);
 json *json_new_array(void);
 json *json_new_string(const char *text);
+json *json_new_u64(uint64_t value);
+json *json_new_bool(bool value);
 int json_set(json *object, const char *key, json *value) MUST_CHECK;
 int json_set_string(json *object, const char *key, const char *text) MUST_CHECK;
 int json_set_u64(json *object, const char *key, uint64_t value) MUST_CHECK;
