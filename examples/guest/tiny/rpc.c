@@ -70,7 +70,7 @@ static const char *fault(const struct request *request)
     enum json_type type;
 
     if (!request->version_2) {
-        return "jsonrpc is not \"2.0\"";
+        return "jsonrpc must be the string 2.0";
     }
     if (request->method.at == NULL || json_type(request->method) != JSON_STRING) {
         return "method is not a string";

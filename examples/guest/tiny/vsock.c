@@ -125,8 +125,7 @@ void vsock_release(const struct vsock_packet *packet)
 
 bool vsock_pending(void)
 {
-    return virtq_pending(&receive_queue) || virtq_pending(&send_queue) ||
-           virtq_pending(&event_queue);
+    return virtq_pending(&receive_queue) || virtq_pending(&event_queue);
 }
 
 unsigned vsock_slots(void)

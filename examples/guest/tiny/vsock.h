@@ -62,7 +62,7 @@ unsigned vsock_arrived(void);
 void vsock_receive(struct vsock_packet *out);
 void vsock_release(const struct vsock_packet *packet);
 
-/* Whether anything at all waits for us. */
+/* Whether a packet or an event waits for us. Slots that got free are no news: who waits for them stays runnable. */
 bool vsock_pending(void);
 
 /* Free send slots. */
