@@ -9,13 +9,16 @@
 
 HEADERS := config error event host op rpc snapshot version vm
 
-LIB_BASE := buf clock error failpoint fs fswatch id json json_print json_scan log op reactor sock spawn \
-	thread timer worker
-LIB_VMM := api config config_keys console features http owner plan process
-LIB_MEMORY := image index index_build install pager source uffd
+LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_scan log op \
+	reactor sock spawn thread timer worker
+LIB_VMM := api config config_check config_document config_keys console features http owner \
+	plan process
+LIB_MEMORY := connect fill handshake image index index_build install pager pages serve \
+	source uffd
 LIB_SNAPSHOT := capture manifest restore store verify
 LIB_GUEST := channel frame vsock
-LIB_HOST := event host result rpc verb_boot verb_capture verb_connect verb_control verb_restore vm
+LIB_HOST := host paths result rpc slot verb_boot verb_capture verb_connect verb_control \
+	verb_restore vm
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
 BENCHES := restore capture
@@ -278,7 +281,7 @@ print-sources:
 
 # --- Documents, benchmarks, installation -------------------------------------
 
-.PHONY: docs demo bench bench-restore bench-capture format coverage
+.PHONY: docs demo bench $(BENCHES:%=bench-%) format coverage
 docs:
 	$(Q)tests/lint/doxygen.sh
 
@@ -287,8 +290,11 @@ demo:
 	+$(Q)$(SUBMAKE) $B/examples/demo guest
 	$(Q)FCSNAP_FIRECRACKER=$$(tests/setup.sh --print) $B/examples/demo $(GUEST)
 
-bench: bench-restore bench-capture
-bench-%:
+# One after the other, also with -j: they measure.
+bench:
+	+@for name in $(BENCHES); do $(SUBMAKE) bench-$$name || exit; done
+
+$(BENCHES:%=bench-%): bench-%:
 	$(Q)tests/setup.sh --build
 	+$(Q)$(SUBMAKE) $B/bench/$* guest
 	@mkdir -p build/bench
