@@ -24,7 +24,7 @@ EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
 BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
-UNIT_TESTS :=
+UNIT_TESTS := config features json plan
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS :=
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
@@ -277,7 +277,9 @@ lint:
 
 .PHONY: print-sources
 print-sources:
-	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h)
+	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h) \
+		$(UNIT_TESTS:%=tests/unit/%_test.c) $(API_TESTS:%=tests/api/%_test.c) \
+		$(REAL_TESTS:%=tests/real/%_test.c)
 
 # --- Documents, benchmarks, installation -------------------------------------
 

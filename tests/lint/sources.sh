@@ -1,8 +1,13 @@
 #!/bin/bash
-# The Makefile names every source of the library and every public header.
+# The Makefile names every source of the library, public header and test program.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-diff <(make -s print-sources | sort) <(find lib include -name '*.c' -o -path 'include/*.h' | sort) |
+in_tree() {
+    find lib include -name '*.c' -o -path 'include/*.h'
+    find tests/unit tests/api tests/real -name '*_test.c' 2>/dev/null
+}
+
+diff <(make -s print-sources | sort) <(in_tree | sort) |
     sed -n 's/^< \(.*\)/\1: in the Makefile, not in the tree/p; s/^> \(.*\)/\1: not in the Makefile/p'
 exit "${PIPESTATUS[0]}"
