@@ -2,6 +2,8 @@
 #include "memory/install.h"
 #include "memory/session.h"
 
+#include <string.h>
+
 /* What a session does unasked, in steps so small that no fault waits long. */
 enum {
     HOLES_PER_STEP = 128, /* 2 µs each */
@@ -28,7 +30,8 @@ static bool give_back(struct session *s, const struct region *region, const stru
     errnum = install_give_back(&range);
     if (errnum != 0) {
         /* Too many mappings, most likely. Faults there are served with zeros. */
-        log_write(pager_log(s), LOG_DEBUG, "pager: giving memory back: errno %d", errnum);
+        log_write(pager_log(s), LOG_DEBUG, "pager: giving memory back: %s",
+                  strerrordesc_np(errnum));
         return false;
     }
     session_count(s, COUNT_RANGES_GIVEN_BACK, 1);

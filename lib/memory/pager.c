@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/thread.h"
 #include "memory/session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 enum { BATCH = 64 };
@@ -25,14 +21,15 @@ struct pager {
 
     /* Of the thread. */
     struct session *sessions;
-    struct session *work;
+    struct session *work; /* a queue: each gets its turn */
+    struct session **work_last;
     bool broken; /* cannot wait for events any more: all sessions failed */
     void *zeros;
     void *scratch;
     size_t page_size; /* of these two */
 
     pthread_mutex_t mutex;
-    struct session *first; /* sessions with commands, oldest first */
+    struct session *first; /* sessions with orders, oldest first */
     struct session **last;
     bool stopping;
 };
@@ -121,93 +118,122 @@ void pager_add_work(struct session *s)
 {
     if (!s->working) {
         s->working = true;
-        s->work_next = s->pager->work;
-        s->pager->work = s;
+        s->work_next = NULL;
+        *s->pager->work_last = s;
+        s->pager->work_last = &s->work_next;
     }
 }
 
-static void kill_process(struct session *s)
+static struct session *take_work(struct pager *pager)
 {
-    if (s->pidfd >= 0 && pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH) {
-        log_write(s->pager->log, LOG_ERROR, "pager: cannot kill Firecracker: errno %d", errno);
+    struct session *s = pager->work;
+
+    if (s != NULL) {
+        pager->work = s->work_next;
+        if (pager->work == NULL) {
+            pager->work_last = &pager->work;
+        }
+        s->working = false;
     }
+    return s;
 }
 
-void session_fail_with(struct session *s, const struct err *error)
+/* Queue a session with what it is to do. Woken before the mutex is released: later it may be gone. */
+void pager_order(struct session *s, const struct order *order)
 {
-    if (s->failed) {
-        return;
+    struct pager *pager = s->pager;
+    uint64_t one = 1;
+    ssize_t ignored;
+
+    pthread_mutex_lock(&pager->mutex);
+    if (s->order.commands == 0) {
+        s->order_next = NULL;
+        *pager->last = s;
+        pager->last = &s->order_next;
     }
-    s->failed = true;
-    kill_process(s);
-    log_write(s->pager->log, LOG_ERROR, "pager: %s", error->text);
-    if (s->observer != NULL && s->observer->failed != NULL) {
-        s->observer->failed(s->observer, error);
+    s->order.commands |= order->commands;
+    if ((order->commands & COMMAND_PIDFD) != 0) {
+        if (s->order.pidfd >= 0) {
+            close(s->order.pidfd);
+        }
+        s->order.pidfd = order->pidfd;
     }
+    if ((order->commands & COMMAND_CLOSE) != 0) {
+        s->order.closed_on = order->closed_on;
+        s->order.closed = order->closed;
+    }
+    ignored = write(pager->wake_fd, &one, sizeof(one));
+    pthread_mutex_unlock(&pager->mutex);
+    (void)ignored;
 }
 
-void session_fail(struct session *s)
+static struct session *take_order(struct pager *pager, struct order *order)
 {
-    struct err error;
+    struct session *s;
 
-    err_save(&error);
-    session_fail_with(s, &error);
+    pthread_mutex_lock(&pager->mutex);
+    s = pager->first;
+    if (s != NULL) {
+        pager->first = s->order_next;
+        if (pager->first == NULL) {
+            pager->last = &pager->first;
+        }
+        *order = s->order;
+        s->order = (struct order){ .pidfd = -1 };
+    }
+    pthread_mutex_unlock(&pager->mutex);
+    return s;
 }
 
-static void free_session(struct session *s)
+/* Take a session out of both queues. */
+static void drop(struct session *s)
 {
-    pager_unwatch(s, &s->listener);
-    pager_unwatch(s, &s->connection);
-    pager_unwatch(s, &s->uffd);
-    if (s->pidfd >= 0) {
-        close(s->pidfd);
-    }
-    if (s->new_pidfd >= 0) {
-        close(s->new_pidfd);
-    }
-    if (s->handshake != NULL && s->handshake->uffd >= 0) {
-        close(s->handshake->uffd);
-    }
-    free(s->handshake);
-    pages_free(&s->pages);
-    image_unref(s->image);
-    free(s);
-}
+    struct pager *pager = s->pager;
+    struct session **at;
 
-static void drop_work(struct session *s)
-{
-    for (struct session **at = &s->pager->work; s->working; at = &(*at)->work_next) {
+    for (at = &pager->work; *at != NULL;) {
         if (*at == s) {
             *at = s->work_next;
-            s->working = false;
+        } else {
+            at = &(*at)->work_next;
         }
     }
+    pager->work_last = at;
+    pthread_mutex_lock(&pager->mutex);
+    for (at = &pager->first; *at != NULL;) {
+        if (*at == s) {
+            *at = s->order_next;
+        } else {
+            at = &(*at)->order_next;
+        }
+    }
+    pager->last = at;
+    pthread_mutex_unlock(&pager->mutex);
 }
 
-static void close_session(struct session *s)
+static void close_session(struct session *s, const struct order *order)
 {
-    struct reactor *reactor = s->closed_on;
-    struct task *closed = s->closed;
+    struct pager *pager = s->pager;
 
     for (size_t i = 0; i < s->image->source_count; i++) {
         source_forget(s->image->sources[i], &s->waiter);
     }
-    drop_work(s);
+    drop(s); /* after that: a source may have called a moment ago */
     if (s->prev != NULL) {
         s->prev->next = s->next;
     } else {
-        s->pager->sessions = s->next;
+        pager->sessions = s->next;
     }
     if (s->next != NULL) {
         s->next->prev = s->prev;
     }
-    free_session(s);
-    if (closed != NULL) {
-        reactor_post(reactor, closed);
+    session_free(s);
+    if (order != NULL && order->closed != NULL) {
+        reactor_post(order->closed_on, order->closed);
     }
 }
 
-static void open_here(struct session *s)
+static void open_session(struct session *s)
 {
     s->next = s->pager->sessions;
     if (s->next != NULL) {
@@ -222,85 +248,37 @@ static void open_here(struct session *s)
     }
 }
 
-static void set_pidfd_here(struct session *s, int pidfd)
+static void set_pidfd(struct session *s, int pidfd)
 {
     if (s->pidfd >= 0) {
         close(s->pidfd);
     }
     s->pidfd = pidfd;
     if (s->failed) {
-        kill_process(s);
+        session_kill(s);
     }
 }
 
-static struct session *take_commands(struct pager *pager, unsigned *commands, int *pidfd)
+/* Between batches of events: nothing points into a session, so it may go. */
+static void run_orders(struct pager *pager)
 {
     struct session *s;
+    struct order order;
 
-    pthread_mutex_lock(&pager->mutex);
-    s = pager->first;
-    if (s != NULL) {
-        pager->first = s->command_next;
-        if (pager->first == NULL) {
-            pager->last = &pager->first;
+    while ((s = take_order(pager, &order)) != NULL) {
+        if ((order.commands & COMMAND_OPEN) != 0) {
+            open_session(s);
         }
-        *commands = s->commands;
-        *pidfd = s->new_pidfd;
-        s->commands = 0;
-        s->new_pidfd = -1;
-    }
-    pthread_mutex_unlock(&pager->mutex);
-    return s;
-}
-
-/* Nothing points into a session here, so it may go. */
-static void run_commands(struct pager *pager)
-{
-    struct session *s;
-    unsigned commands;
-    int pidfd;
-
-    while ((s = take_commands(pager, &commands, &pidfd)) != NULL) {
-        if ((commands & COMMAND_OPEN) != 0) {
-            open_here(s);
+        if ((order.commands & COMMAND_PIDFD) != 0) {
+            set_pidfd(s, order.pidfd);
         }
-        if ((commands & COMMAND_PIDFD) != 0) {
-            set_pidfd_here(s, pidfd);
-        }
-        if ((commands & COMMAND_WAKE) != 0) {
+        if ((order.commands & COMMAND_WAKE) != 0) {
             pager_add_work(s);
         }
-        if ((commands & COMMAND_CLOSE) != 0) {
-            close_session(s);
+        if ((order.commands & COMMAND_CLOSE) != 0) {
+            close_session(s, &order);
         }
     }
-}
-
-static void command(struct session *s, enum session_command what)
-{
-    struct pager *pager = s->pager;
-    uint64_t one = 1;
-    ssize_t ignored;
-
-    /* The mutex is held by the caller. Woken before it is released: then the pager exists. */
-    if (s->commands == 0) {
-        s->command_next = NULL;
-        *pager->last = s;
-        pager->last = &s->command_next;
-    }
-    s->commands |= what;
-    ignored = write(pager->wake_fd, &one, sizeof(one));
-    (void)ignored;
-}
-
-static void on_source_ready(struct source_waiter *waiter)
-{
-    struct session *s =
-        (struct session *)(void *)((char *)waiter - offsetof(struct session, waiter));
-
-    pthread_mutex_lock(&s->pager->mutex);
-    command(s, COMMAND_WAKE);
-    pthread_mutex_unlock(&s->pager->mutex);
 }
 
 static void on_event(struct session_watch *watch, uint32_t events)
@@ -323,23 +301,24 @@ static void on_event(struct session_watch *watch, uint32_t events)
     }
 }
 
-/* One turn for each session that has something to do; what they want next. */
+/*
+ * What sessions want to do, each in its turn. Faults wait meanwhile, so only
+ * one of them may copy a piece that nobody asked for.
+ */
 static enum work run_work(struct pager *pager)
 {
-    struct session **at = &pager->work;
+    struct session *first_again = NULL;
     enum work most = WORK_NONE;
 
-    while (*at != NULL) {
-        struct session *s = *at;
+    while (most != WORK_NOW && pager->work != NULL && pager->work != first_again) {
+        struct session *s = take_work(pager);
         enum work retry = session_retry(s);
         enum work fill = session_fill(s);
         enum work work = retry > fill ? retry : fill;
 
-        if (work == WORK_NONE) {
-            s->working = false;
-            *at = s->work_next;
-        } else {
-            at = &s->work_next;
+        if (work != WORK_NONE) {
+            pager_add_work(s);
+            first_again = first_again != NULL ? first_again : s;
         }
         most = work > most ? work : most;
     }
@@ -387,8 +366,8 @@ static void wait_for_events(struct pager *pager, enum work work)
     }
 }
 
-/* A broken pager still takes commands: it must kill and close. */
-static void wait_for_commands(struct pager *pager)
+/* A broken pager still takes orders: it must kill and close. */
+static void wait_for_orders(struct pager *pager)
 {
     struct pollfd wake = { .fd = pager->wake_fd, .events = POLLIN };
 
@@ -413,16 +392,17 @@ static void *run(void *arg)
 
     do {
         if (pager->broken) {
-            wait_for_commands(pager);
+            wait_for_orders(pager);
         } else {
             wait_for_events(pager, work);
         }
-        run_commands(pager);
+        run_orders(pager);
         work = run_work(pager);
     } while (!is_stopping(pager));
+    run_orders(pager);
     while (pager->sessions != NULL) {
-        kill_process(pager->sessions);
-        close_session(pager->sessions);
+        session_kill(pager->sessions);
+        close_session(pager->sessions, NULL);
     }
     return NULL;
 }
@@ -465,6 +445,7 @@ int pager_new(const struct log *log, struct pager **out)
     pager->log = log;
     pager->epoll_fd = pager->wake_fd = -1;
     pager->last = &pager->first;
+    pager->work_last = &pager->work;
     pthread_mutex_init(&pager->mutex, NULL);
     rc = open_fds(pager);
     if (rc == 0) {
@@ -493,106 +474,4 @@ void pager_free(struct pager *pager)
     (void)ignored;
     pthread_join(pager->thread, NULL);
     free_pager(pager);
-}
-
-static struct session *new_session(struct pager *pager, const struct session_options *options,
-                                   struct session_observer *observer)
-{
-    struct session *s = calloc(1, sizeof(*s));
-
-    if (s == NULL) {
-        return NULL;
-    }
-    s->pager = pager;
-    s->image = options->image;
-    s->observer = observer;
-    s->mode = options->mode;
-    s->fault_around = options->fault_around;
-    s->give_back_max = options->give_back_max;
-    s->peer_pid = options->peer_pid;
-    s->waiter.ready = on_source_ready;
-    s->listener =
-        (struct session_watch){ .session = s, .fd = options->listen_fd, .which = WATCH_LISTEN };
-    s->connection = (struct session_watch){ .session = s, .fd = -1, .which = WATCH_CONNECTION };
-    s->uffd = (struct session_watch){ .session = s, .fd = -1, .which = WATCH_UFFD };
-    s->pidfd = s->new_pidfd = -1;
-    image_ref(s->image);
-    return s;
-}
-
-static int duplicate(int fd, int *out)
-{
-    *out = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return fd >= 0 && *out < 0 ? err_sys(errno, "duplicating a pidfd") : 0;
-}
-
-int session_open(struct pager *pager, const struct session_options *options,
-                 struct session_observer *observer, struct session **out)
-{
-    struct session *s = new_session(pager, options, observer);
-
-    *out = NULL;
-    if (s == NULL) {
-        close(options->listen_fd);
-        return err_nomem();
-    }
-    if (duplicate(options->pidfd, &s->pidfd) < 0) {
-        free_session(s);
-        return fcsnap_last_code();
-    }
-    *out = s;
-    pthread_mutex_lock(&pager->mutex);
-    command(s, COMMAND_OPEN);
-    pthread_mutex_unlock(&pager->mutex);
-    return 0;
-}
-
-int session_set_pidfd(struct session *session, int pidfd)
-{
-    struct pager *pager = session->pager;
-    int copy;
-    int rc = duplicate(pidfd, &copy);
-
-    if (rc < 0) {
-        return rc;
-    }
-    pthread_mutex_lock(&pager->mutex);
-    if (session->new_pidfd >= 0) {
-        close(session->new_pidfd);
-    }
-    session->new_pidfd = copy;
-    command(session, COMMAND_PIDFD);
-    pthread_mutex_unlock(&pager->mutex);
-    return 0;
-}
-
-void session_close(struct session *session, struct reactor *reactor, struct task *closed)
-{
-    struct pager *pager = session->pager;
-
-    pthread_mutex_lock(&pager->mutex);
-    session->closed_on = reactor;
-    session->closed = closed;
-    command(session, COMMAND_CLOSE);
-    pthread_mutex_unlock(&pager->mutex);
-}
-
-void session_read_counters(const struct session *session, struct session_counters *out)
-{
-    uint64_t now[COUNTS];
-
-    for (int i = 0; i < COUNTS; i++) {
-        now[i] = atomic_load_explicit(&session->counts[i], memory_order_relaxed);
-    }
-    *out = (struct session_counters){
-        .faults = now[COUNT_FAULTS],
-        .faults_write = now[COUNT_FAULTS_WRITE],
-        .bytes_copied = now[COUNT_COPIED],
-        .bytes_zeroed = now[COUNT_ZEROED],
-        .ranges_given_back = now[COUNT_RANGES_GIVEN_BACK],
-        .bytes_given_back = now[COUNT_BYTES_GIVEN_BACK],
-        .removes = now[COUNT_REMOVES],
-        .eagain = now[COUNT_EAGAIN],
-        .handshake_ns = now[COUNT_HANDSHAKE_NS],
-    };
 }

@@ -36,6 +36,14 @@ enum session_count {
 /* What a thread may ask the pager to do with a session. */
 enum session_command { COMMAND_OPEN = 1, COMMAND_PIDFD = 2, COMMAND_WAKE = 4, COMMAND_CLOSE = 8 };
 
+/* What other threads ask for; commands is 0 if nothing. */
+struct order {
+    unsigned commands;
+    int pidfd; /* -1 or the pager's */
+    struct reactor *closed_on;
+    struct task *closed;
+};
+
 /* A fault that could not be served yet. */
 struct deferred {
     uint64_t address;
@@ -86,12 +94,8 @@ struct session {
     struct session *work_next; /* and those that have something to do */
     bool working;
 
-    /* Under the pager's mutex. */
-    unsigned commands;
-    struct session *command_next;
-    int new_pidfd;
-    struct reactor *closed_on;
-    struct task *closed;
+    struct order order; /* both under the pager's mutex */
+    struct session *order_next;
 };
 
 /* When a session wants its turn again, from what it has to do itself. */
@@ -108,11 +112,18 @@ static inline void session_count(struct session *s, enum session_count which, ui
 int pager_watch(struct session *s, struct session_watch *watch, uint32_t events) MUST_CHECK;
 void pager_unwatch(struct session *s, struct session_watch *watch); /* and closes it */
 void pager_add_work(struct session *s);
+void pager_order(struct session *s, const struct order *order); /* any thread */
 uint64_t pager_huge_promised(const struct pager *pager, uint64_t page_size);
 const struct log *pager_log(const struct session *s);
-const void *pager_zeros(const struct session *s);     /* a page of zeros */
-void *pager_scratch(const struct session *s);         /* room for a page */
-int pager_reserve_page(struct session *s) MUST_CHECK; /* makes both */
+
+/* A page of zeros, and room for a page. */
+int pager_reserve_page(struct session *s) MUST_CHECK; /* before the others */
+const void *pager_zeros(const struct session *s);
+void *pager_scratch(const struct session *s);
+
+/* session.c */
+void session_kill(const struct session *s);
+void session_free(struct session *s); /* with all its descriptors */
 
 /* Kill the process and report this thread's failure, or the one given. */
 void session_fail(struct session *s);
