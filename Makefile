@@ -201,7 +201,7 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 
 CHECKS := all lint check-unit check-api check-real check-examples check-install check-abi \
 	check-asan check-valgrind check-tsan
-.PHONY: check check-all check-tests lint $(filter check-%,$(CHECKS))
+.PHONY: prepare check check-all check-tests lint $(filter check-%,$(CHECKS))
 
 # In parallel, unless make was told how.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -225,9 +225,12 @@ export TSAN_OPTIONS ?= exitcode=66:second_deadlock_stack=1
 
 # Build $(1), then run $(2) with the options $(3) of run.sh.
 define build_and_run
-	+$(Q)$(SUBMAKE) guest $(1)
+	+$(Q)$(SUBMAKE) prepare PREPARED='$(1)'
 	$(Q)$(RUN) $(3) $(2)
 endef
+# Says nothing when all is up to date.
+prepare: guest $(PREPARED)
+	@:
 scripts = $(patsubst %,tests/%.sh,$(call wanted,$(1)))
 
 check:
