@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshot/digest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { CHUNK = 256 * 1024 };
+
+void digest_64(const void *data, size_t size, char out[DIGEST_64])
+{
+    snprintf(out, DIGEST_64, "%016" PRIx64, (uint64_t)XXH3_64bits(data, size));
+}
+
+static int hash_all(int fd, const char *name, XXH3_state_t *state, char *chunk)
+{
+    off_t at = 0;
+
+    for (;;) {
+        ssize_t n = pread(fd, chunk, CHUNK, at);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return err_sys(errno, "%s", name);
+        }
+        if (n == 0) {
+            return 0;
+        }
+        XXH3_128bits_update(state, chunk, (size_t)n);
+        at += n;
+    }
+}
+
+int digest_fd(int fd, const char *name, char out[DIGEST_128])
+{
+    XXH3_state_t *state = XXH3_createState();
+    char *chunk = malloc(CHUNK);
+    XXH128_hash_t hash;
+    int rc;
+
+    if (state == NULL || chunk == NULL) {
+        rc = err_nomem();
+        goto out;
+    }
+    XXH3_128bits_reset(state);
+    rc = hash_all(fd, name, state, chunk);
+    if (rc < 0) {
+        goto out;
+    }
+    hash = XXH3_128bits_digest(state);
+    snprintf(out, DIGEST_128, "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
+             (uint64_t)hash.low64);
+out:
+    free(chunk);
+    XXH3_freeState(state);
+    return rc;
+}
+
+static int check_size(int fd, const char *name, uint64_t size)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0) {
+        return err_sys(errno, "%s", name);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return err_set(FCSNAP_ESNAPSHOT, "%s: not a file", name);
+    }
+    if ((uint64_t)status.st_size != size) {
+        return err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes instead of %" PRIu64, name,
+                       (uint64_t)status.st_size, size);
+    }
+    return 0;
+}
+
+int digest_file(int dir_fd, const char *name, uint64_t size, char out[DIGEST_128])
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0 && errno == ENOENT) {
+        return err_set(FCSNAP_ESNAPSHOT, "%s: missing", name);
+    }
+    if (fd < 0 && errno == ELOOP) {
+        return err_set(FCSNAP_ESNAPSHOT, "%s: not a file", name);
+    }
+    if (fd < 0) {
+        return err_sys(errno, "%s", name);
+    }
+    rc = check_size(fd, name, size);
+    rc = rc < 0 ? rc : digest_fd(fd, name, out);
+    close(fd);
+    return rc;
+}
+
+int digest_check(int dir_fd, const char *name, uint64_t size, const char *expected)
+{
+    char found[DIGEST_128];
+    int rc = digest_file(dir_fd, name, size, found);
+
+    if (rc < 0) {
+        return rc;
+    }
+    return strcmp(found, expected) == 0 ? 0
+                                        : err_set(FCSNAP_ECORRUPT, "%s: checksum differs", name);
+}
+
+bool digest_valid(const char *text, size_t size)
+{
+    return strlen(text) == size - 1 && strspn(text, "0123456789abcdef") == size - 1;
+}
