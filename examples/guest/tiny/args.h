@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Parameters of a method, by name. The first one that is missing or wrong makes the reply an error that names it; after
- * that all getters give 0, so a method asks for all of them and then looks once at reply->failed.
+ * Parameters of a method, by name. The first one that is missing or wrong makes the reply an error
+ * that names it; after that all getters give 0, so a method asks for all of them and then looks
+ * once at reply->failed.
  */
 #ifndef TINY_ARGS_H
 #define TINY_ARGS_H

@@ -13,7 +13,10 @@
 
 static struct conn conns[CONN_MAX];
 
-/* Which connections may have something to do, and which slots were ever used: to look at few of them. */
+/*
+ * Which connections may have something to do, and which slots were ever used: to look at few of
+ * them.
+ */
 static uint64_t runnable[CONN_MAX / 64];
 static unsigned used_slots;
 
@@ -61,7 +64,10 @@ static void release(struct conn *conn)
     wake_starved();
 }
 
-/* The lowest slot, whose window has been touched already; at worst one whose end the host never confirmed. */
+/*
+ * The lowest slot, whose window has been touched already; at worst one whose end the host never
+ * confirmed.
+ */
 static struct conn *allocate(void)
 {
     struct conn *conn = find_in_state(CONN_FREE);

@@ -2,10 +2,11 @@
 /*
  * Connections: accepting and ending them, and flow control. What is said on one is session.h.
  *
- * Each connection has a receive window, which is also the credit that we give: fwd grows only when bytes have left
- * the window, so what the host sends always has a place. Nothing is sent beyond the host's credit; it waits in the
- * session's reply, and meanwhile no further request of that connection is looked at. So the memory of a connection is
- * bounded, and one that stalls holds up nobody else.
+ * Each connection has a receive window, which is also the credit that we give: fwd grows only when
+ * bytes have left the window, so what the host sends always has a place. Nothing is sent beyond the
+ * host's credit; it waits in the session's reply, and meanwhile no further request of that
+ * connection is looked at. So the memory of a connection is bounded, and one that stalls holds up
+ * nobody else.
  */
 #ifndef TINY_CONN_H
 #define TINY_CONN_H

@@ -17,8 +17,8 @@ struct json {
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 /*
- * Whether `text` is one JSON value in valid UTF-8, nested at most JSON_DEPTH_MAX deep; *value is then it, without the
- * space around. All other functions take only values that come from here.
+ * Whether `text` is one JSON value in valid UTF-8, nested at most JSON_DEPTH_MAX deep; *value is
+ * then it, without the space around. All other functions take only values that come from here.
  */
 bool json_check(struct json text, struct json *value);
 
@@ -36,7 +36,10 @@ bool json_unsigned(struct json value, uint64_t *out);
 /* Whether a string says this (ASCII), escapes resolved. */
 bool json_is(struct json string, const char *ascii);
 
-/* Goes through a string, escapes resolved, as UTF-8: up to 4 bytes at a time, 0 at the end. Start with json_chars(). */
+/*
+ * Goes through a string, escapes resolved, as UTF-8: up to 4 bytes at a time, 0 at the end. Start
+ * with json_chars().
+ */
 struct json json_chars(struct json string);
 size_t json_next_char(struct json *rest, char out[4]);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where things lie in guest RAM. Nothing here is touched before it is used: what stays untouched is not in a snapshot.
+ * Where things lie in guest RAM. Nothing here is touched before it is used: what stays untouched is
+ * not in a snapshot.
  */
 #ifndef TINY_LAYOUT_H
 #define TINY_LAYOUT_H
@@ -23,7 +24,10 @@
 /* Page directories for RAM above 4 GiB, one page for each GiB. */
 #define DIRECTORIES_BASE (11 * MIB)
 
-/* Pages that the memory methods work on: from here to the message buffers, and then all RAM above 4 GiB. */
+/*
+ * Pages that the memory methods work on: from here to the message buffers, and then all RAM above 4
+ * GiB.
+ */
 #define HEAP_BASE (12 * MIB)
 #define HIGH_BASE (4 * GIB)
 #define HIGH_END  (64 * GIB)

@@ -85,7 +85,10 @@ void machine_init(void)
 
 void machine_route_interrupt(uint32_t line)
 {
-    /* Edge triggered, active high, to processor 0: the destination first, since the low half unmasks. */
+    /*
+     * Edge triggered, active high, to processor 0: the destination first, since the low half
+     * unmasks.
+     */
     ioapic_write(IOAPIC_REDIRECTION + 2 * line + 1, 0);
     ioapic_write(IOAPIC_REDIRECTION + 2 * line, VECTOR_DEVICE);
 }

@@ -47,7 +47,10 @@ static _Noreturn void serve(void)
         unsigned arrived = vsock_arrived();
         bool progress;
 
-        /* A reset comes before all packets of the new transport, so it is looked for after they were counted. */
+        /*
+         * A reset comes before all packets of the new transport, so it is looked for after they
+         * were counted.
+         */
         if (vsock_take_reset()) {
             identity_count_reset();
             conn_drop_all();

@@ -33,8 +33,8 @@ static unsigned buffers_free;
 static uint8_t free_buffers[MESSAGE_BUFFERS_MAX];
 
 /*
- * The entries are filled in before the directory is linked: where page tables are shadowed, each write to a linked
- * one would be emulated.
+ * The entries are filled in before the directory is linked: where page tables are shadowed, each
+ * write to a linked one would be emulated.
  */
 static void map_high(uint64_t end)
 {

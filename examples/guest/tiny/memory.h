@@ -13,7 +13,10 @@ uint64_t memory_bytes(void);
 
 uint64_t heap_pages(void);
 
-/* Address of heap page `number` < heap_pages(). Pages are numbered through, over the gap below 4 GiB. */
+/*
+ * Address of heap page `number` < heap_pages(). Pages are numbered through, over the gap below 4
+ * GiB.
+ */
 uint64_t *heap_page(uint64_t number);
 
 /* A buffer of MESSAGE_MAX bytes, or NULL when all are taken. Borrowed until message_release(). */

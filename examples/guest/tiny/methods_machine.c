@@ -11,7 +11,10 @@
 #define CMDLINE_MAX      2048u /* Firecracker's own limit */
 #define ESCAPED_CHAR_MAX 6u    /* \u00XX */
 
-/* The command line as the inside of a JSON string. It never changes, so it is made once, when first asked for. */
+/*
+ * The command line as the inside of a JSON string. It never changes, so it is made once, when first
+ * asked for.
+ */
 static const char *escaped_cmdline(size_t *size)
 {
     static char escaped[CMDLINE_MAX * ESCAPED_CHAR_MAX];

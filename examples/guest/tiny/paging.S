@@ -2,9 +2,9 @@
 /*
  * Page tables for the first 4 GiB: identity, 2 MiB pages, open to CPL 3 at every level.
  *
- * They are data, not code, because a loop that fills them would run before CPL 3 is reachable, emulated. The
- * accessed and dirty bits are set from the start, so the processor never has to write here. memory.c adds what
- * lies above 4 GiB.
+ * They are data, not code, because a loop that fills them would run before CPL 3 is reachable,
+ * emulated. The accessed and dirty bits are set from the start, so the processor never has to write
+ * here. memory.c adds what lies above 4 GiB.
  */
 
     .set TABLE, 0x27                    /* present, writable, user, accessed */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message to the host, built as pieces: a little text of its own, and pointers into the request and other memory that
- * stays while the reply is being sent. So a reply never needs a large buffer.
+ * A message to the host, built as pieces: a little text of its own, and pointers into the request
+ * and other memory that stays while the reply is being sent. So a reply never needs a large buffer.
  */
 #ifndef TINY_REPLY_H
 #define TINY_REPLY_H
@@ -48,7 +48,10 @@ void reply_borrow(struct reply *reply, const void *at, size_t size);
 /* Adds ,"name":number (the first in an object without the comma). */
 void reply_field(struct reply *reply, const char *name, uint64_t number);
 
-/* Puts an error in the place of all since reply_begin_answer(). `subject` may be "". The first error stays. */
+/*
+ * Puts an error in the place of all since reply_begin_answer(). `subject` may be "". The first
+ * error stays.
+ */
 void reply_error(struct reply *reply, const char *code, const char *subject, const char *message);
 
 /* Closes the message, whose bytes can then be taken. */

@@ -57,7 +57,10 @@ static void read_members(struct json message, struct request *out)
     }
 }
 
-/* An id is echoed from where it stands, so any length would do; but a reply should not outgrow what may be sent. */
+/*
+ * An id is echoed from where it stands, so any length would do; but a reply should not outgrow what
+ * may be sent.
+ */
 static bool good_id(struct json id)
 {
     enum json_type type = json_type(id);

@@ -6,10 +6,15 @@
 #include "json.h"
 #include "reply.h"
 
-/* What a connection begins with; nothing (reply->left == 0) if the command line says tiny.hello=0. */
+/*
+ * What a connection begins with; nothing (reply->left == 0) if the command line says tiny.hello=0.
+ */
 void rpc_hello(struct reply *reply);
 
-/* Runs the request in `text`, which must stay until the reply has been sent. No reply to a notification. */
+/*
+ * Runs the request in `text`, which must stay until the reply has been sent. No reply to a
+ * notification.
+ */
 void rpc_handle(struct json text, struct reply *reply);
 
 /* The answer to a message that is too long to be read. */

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tiny guest: $(BUILD_GUEST)/tiny-x86_64. Included by the top Makefile.
 #
-# It runs on no operating system, so it has its own flags and takes none from the user: hardening, profiling or a
-# sanitizer in CFLAGS would not link.
+# It runs on no operating system, so it has its own flags and takes none from the user: hardening,
+# profiling or a sanitizer in CFLAGS would not link.
 
 BUILD_GUEST ?= build/guest
 
@@ -23,10 +23,12 @@ TINY_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack
 TINY_OBJECTS := $(TINY_SOURCES:%=$(BUILD_GUEST)/tiny/%.o)
 
 $(BUILD_GUEST)/tiny-x86_64: $(TINY_OBJECTS) $(TINY_DIR)/link.ld $(TINY_DIR)/rules.mk
+	$(call say,LD,$@)
 	$(Q)$(TINY_CC) $(TINY_LDFLAGS) -o $@ $(TINY_OBJECTS)
 
 $(BUILD_GUEST)/tiny/%.o: $(TINY_DIR)/% $(TINY_DIR)/rules.mk
 	@mkdir -p $(@D)
+	$(call say,CC,$<)
 	$(Q)$(TINY_CC) $(TINY_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(TINY_OBJECTS:.o=.d)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One conversation: requests out of the receive window, one after the other, and the reply that is being sent.
- * A message that does not fit into the window is gathered in a message buffer; when all of those are taken it waits,
- * in the window, and so does its sender.
+ * One conversation: requests out of the receive window, one after the other, and the reply that is
+ * being sent. A message that does not fit into the window is gathered in a message buffer; when all
+ * of those are taken it waits, in the window, and so does its sender.
  */
 #ifndef TINY_SESSION_H
 #define TINY_SESSION_H
@@ -38,8 +38,9 @@ uint32_t session_room(const struct session *session);
 void session_add(struct session *session, const uint8_t *data, uint32_t size);
 
 /*
- * Runs the next request, if no reply is under way and a whole request is there. True if it did; then the reply (none,
- * reply.left == 0, for a notification) has to be sent and session_replied() called.
+ * Runs the next request, if no reply is under way and a whole request is there. True if it did;
+ * then the reply (none, reply.left == 0, for a notification) has to be sent and session_replied()
+ * called.
  */
 bool session_step(struct session *session);
 

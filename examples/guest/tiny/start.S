@@ -2,8 +2,9 @@
 /*
  * Entry, and the way down to CPL 3.
  *
- * Firecracker enters here in long mode with RSI = boot_params. Privileged instructions may be emulated one by one
- * (paravirtual KVM), so CPL 0 does only what CPL 3 cannot: load the tables and leave.
+ * Firecracker enters here in long mode with RSI = boot_params. Privileged instructions may be
+ * emulated one by one (paravirtual KVM), so CPL 0 does only what CPL 3 cannot: load the tables and
+ * leave.
  */
 
     .set SELECTOR_USER_CODE, 0x18 | 3
@@ -24,11 +25,14 @@ _start:
     mov %rsi, %rdi
     mov $tiny_main, %eax
 
-/* Goes on at CPL 3 in the C function RAX, which never returns, on a fresh stack. RDI, RSI and RDX are its arguments. */
+/*
+ * Goes on at CPL 3 in the C function RAX, which never returns, on a fresh stack. RDI, RSI and RDX
+ * are its arguments.
+ */
     .globl enter_user
 enter_user:
     pushq $SELECTOR_USER_DATA
-    pushq $user_stack_top - 8           /* as if called: the ABI wants RSP + 8 to be a multiple of 16 */
+    pushq $user_stack_top - 8           /* as if called: RSP + 8 is a multiple of 16 */
     pushq $RFLAGS_RESERVED
     pushq $SELECTOR_USER_CODE
     pushq %rax
@@ -55,8 +59,9 @@ idt_pointer:
     .quad idt                           /* trap.c fills it in */
 
 /*
- * CPL 3 gets the ports below 0x400 by the I/O permission bitmap (clear bit: allowed), since IOPL is not honoured
- * everywhere. The processor reads bitmap bytes in pairs, hence the closing byte of ones.
+ * CPL 3 gets the ports below 0x400 by the I/O permission bitmap (clear bit: allowed), since IOPL is
+ * not honoured everywhere. The processor reads bitmap bytes in pairs, hence the closing byte of
+ * ones.
  */
     .balign 16
     .globl tss, tss_end

@@ -2,8 +2,8 @@
 /*
  * What the processor enters at CPL 0: idling, the one interrupt, and fatal exceptions.
  *
- * CPL 3 always runs with interrupts off. They are let in at one place only, the hlt of idle_fault, so no code of
- * ours is ever interrupted in the middle of something.
+ * CPL 3 always runs with interrupts off. They are let in at one place only, the hlt of idle_fault,
+ * so no code of ours is ever interrupted in the middle of something.
  */
 
     .text
@@ -16,9 +16,9 @@ idle_halt:
     ret
 
 /*
- * #GP. One that comes from the hlt of idle_halt is a request to sleep; any other is fatal. An interrupt raised
- * since the caller looked at its queues is pending in the local APIC: sti takes effect after the next instruction,
- * so hlt then wakes at once and nothing is lost.
+ * #GP. One that comes from the hlt of idle_halt is a request to sleep; any other is fatal. An
+ * interrupt raised since the caller looked at its queues is pending in the local APIC: sti takes
+ * effect after the next instruction, so hlt then wakes at once and nothing is lost.
  */
     .globl idle_fault
     .balign 16
@@ -48,7 +48,11 @@ device_interrupt:
 spurious_interrupt:
     iretq
 
-/* One stub for each exception, 16 bytes apart; afterwards all have an error code (0 where there is none) below the vector. */
+/*
+ * One stub for each exception, 16 bytes apart; afterwards all have an error code (0 where there is
+ * none) below the vector.
+ */
+    .set WITH_ERROR_CODE, 0x60227d00    /* vectors 8, 10 to 14, 17, 21, 29, 30 */
     .globl exception_stubs
     .balign 16
 exception_stubs:
@@ -58,7 +62,7 @@ exception_stubs:
     .if vector == 13
 exception_13:
     .endif
-    .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+    .if (1 << vector) & ~WITH_ERROR_CODE
     push $0
     .endif
     push $vector

@@ -15,8 +15,8 @@ enum { QUEUE_RECEIVE, QUEUE_SEND, QUEUE_EVENT, QUEUES };
 #define DRAIN_CYCLES    3000000000ul
 
 /*
- * A packet is a chain of two descriptors, header and data: the one form that every Firecracker release takes.
- * Buffer n has descriptors 2n and 2n + 1.
+ * A packet is a chain of two descriptors, header and data: the one form that every Firecracker
+ * release takes. Buffer n has descriptors 2n and 2n + 1.
  */
 static struct virtq receive_queue, send_queue, event_queue;
 static struct vsock_header receive_headers[RECEIVE_BUFFERS];
@@ -88,7 +88,9 @@ bool vsock_take_reset(void)
     if (!virtq_pending(&event_queue)) {
         return false;
     }
-    /* There is one kind of event only, the transport reset; afterwards our address may be another. */
+    /*
+     * There is one kind of event only, the transport reset; afterwards our address may be another.
+     */
     while (virtq_pending(&event_queue)) {
         virtq_push(&event_queue, (uint16_t)virtq_pop(&event_queue).id);
     }

@@ -55,22 +55,28 @@ bool vsock_start(void);
 /* Whether the transport was reset since the last call: every connection is gone. */
 bool vsock_take_reset(void);
 
-/* How many packets have arrived. A reset that came before any of them is visible after this call. */
+/*
+ * How many packets have arrived. A reset that came before any of them is visible after this call.
+ */
 unsigned vsock_arrived(void);
 
 /* The next one; call only for as many as vsock_arrived() told. */
 void vsock_receive(struct vsock_packet *out);
 void vsock_release(const struct vsock_packet *packet);
 
-/* Whether a packet or an event waits for us. Slots that got free are no news: who waits for them stays runnable. */
+/*
+ * Whether a packet or an event waits for us. Slots that got free are no news: who waits for them
+ * stays runnable.
+ */
 bool vsock_pending(void);
 
 /* Free send slots. */
 unsigned vsock_slots(void);
 
 /*
- * Takes a slot (there must be one) and returns its header, with the length 0 and our address filled in, and where
- * to put up to VSOCK_DATA_MAX bytes of data. vsock_send() sends what was started last.
+ * Takes a slot (there must be one) and returns its header, with the length 0 and our address filled
+ * in, and where to put up to VSOCK_DATA_MAX bytes of data. vsock_send() sends what was started
+ * last.
  */
 struct vsock_header *vsock_begin(uint8_t **data);
 void vsock_send(void);
