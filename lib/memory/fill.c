@@ -130,9 +130,8 @@ static enum work fill_step(struct session *s)
         }
         served = session_put(s, &piece);
         s->filling = served != SERVED_NOT;
-        return served == SERVED         ? WORK_NOW
-               : served == SERVED_LATER ? WORK_LATER
-                                        : WORK_NONE; /* pending: the source wakes us */
+        s->fill_pending = served == SERVED_PENDING;
+        return served == SERVED ? WORK_NOW : served == SERVED_LATER ? WORK_LATER : WORK_NONE;
     }
     return WORK_NOW;
 }
@@ -146,7 +145,10 @@ enum work session_fill(struct session *s)
         give_back_step(s);
         return WORK_NOW;
     }
-    return s->filling ? fill_step(s) : WORK_NONE;
+    if (!s->filling || (s->fill_pending && !s->source_called)) {
+        return WORK_NONE;
+    }
+    return fill_step(s);
 }
 
 void session_fill_start(struct session *s)

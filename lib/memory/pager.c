@@ -273,6 +273,7 @@ static void run_orders(struct pager *pager)
             set_pidfd(s, order.pidfd);
         }
         if ((order.commands & COMMAND_WAKE) != 0) {
+            s->source_called = true;
             pager_add_work(s);
         }
         if ((order.commands & COMMAND_CLOSE) != 0) {
@@ -316,6 +317,7 @@ static enum work run_work(struct pager *pager)
         enum work fill = session_fill(s);
         enum work work = retry > fill ? retry : fill;
 
+        s->source_called = false;
         if (work != WORK_NONE) {
             pager_add_work(s);
             first_again = first_again != NULL ? first_again : s;

@@ -395,7 +395,11 @@ enum work session_retry(struct session *s)
 
     s->deferred_count = 0;
     for (size_t i = 0; i < count && !s->gone; i++) {
-        serve_or_defer(s, s->deferred[i].address);
+        if (s->deferred[i].pending && !s->source_called) {
+            s->deferred[s->deferred_count++] = s->deferred[i];
+        } else {
+            serve_or_defer(s, s->deferred[i].address);
+        }
     }
     for (size_t i = 0; i < s->deferred_count; i++) {
         work = s->deferred[i].pending ? work : WORK_LATER;

@@ -80,12 +80,14 @@ struct session {
     bool overflow;           /* some did not fit: wake all later, so that they fault again */
     int64_t exists_since_ns; /* a removed huge page that does not go away; 0: none */
     struct source_waiter waiter;
+    bool source_called; /* so what is pending is worth asking for again */
 
     size_t next_hole;
     uint32_t holes_left;
     size_t fill_region;
     uint64_t fill_at;
     bool filling;
+    bool fill_pending;
 
     _Atomic uint64_t counts[COUNTS]; /* written by the pager's thread only */
 
