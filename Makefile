@@ -10,21 +10,21 @@
 HEADERS := config error event host op rpc snapshot version vm
 
 LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_scan log op \
-	reactor sock spawn thread timer worker
-LIB_VMM := api config config_check config_document config_keys console features http owner \
-	plan process
-LIB_MEMORY := connect fill handshake image index index_build install pager pages serve \
+	reactor sock spawn thread timer version worker
+LIB_VMM := api config config_check config_document config_keys console features http owner plan \
+	process swap
+LIB_MEMORY := connect fill handshake image index index_build install pager pages serve session \
 	source uffd
-LIB_SNAPSHOT := capture manifest restore store verify
+LIB_SNAPSHOT := capture digest facts manifest manifest_write restore store
 LIB_GUEST := channel frame vsock
-LIB_HOST := host paths result rpc slot verb_boot verb_capture verb_connect verb_control \
-	verb_restore vm
+LIB_HOST := host paths result rpc slot snapshot start verb_boot verb_call verb_capture \
+	verb_connect verb_control verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
 BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
-UNIT_TESTS := config features json plan
+UNIT_TESTS := config config_check features index json manifest pager plan source
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS :=
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.

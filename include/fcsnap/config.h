@@ -52,7 +52,7 @@ extern "C" {
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_new(fcsnap_config **out);
+FCSNAP_API int32_t fcsnap_config_new(fcsnap_config **out);
 
 /**
  * Free a config. VMs that it started go on.
@@ -80,7 +80,7 @@ FCSNAP_API void fcsnap_config_free(fcsnap_config *config);
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_kernel(fcsnap_config *config, const char *path);
+FCSNAP_API int32_t fcsnap_config_set_kernel(fcsnap_config *config, const char *path);
 
 /**
  * Set the initial RAM disk.
@@ -97,7 +97,7 @@ FCSNAP_API int fcsnap_config_set_kernel(fcsnap_config *config, const char *path)
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_initrd(fcsnap_config *config, const char *path);
+FCSNAP_API int32_t fcsnap_config_set_initrd(fcsnap_config *config, const char *path);
 
 /**
  * Set the kernel's command line, in place of Firecracker's own.
@@ -112,7 +112,7 @@ FCSNAP_API int fcsnap_config_set_initrd(fcsnap_config *config, const char *path)
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_boot_args(fcsnap_config *config, const char *text);
+FCSNAP_API int32_t fcsnap_config_set_boot_args(fcsnap_config *config, const char *text);
 
 /**
  * Set the number of vCPUs.
@@ -127,7 +127,7 @@ FCSNAP_API int fcsnap_config_set_boot_args(fcsnap_config *config, const char *te
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_vcpus(fcsnap_config *config, uint32_t vcpus);
+FCSNAP_API int32_t fcsnap_config_set_vcpus(fcsnap_config *config, uint32_t vcpus);
 
 /**
  * Set the size of the guest's memory.
@@ -142,7 +142,7 @@ FCSNAP_API int fcsnap_config_set_vcpus(fcsnap_config *config, uint32_t vcpus);
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_mem_mib(fcsnap_config *config, uint64_t mem_mib);
+FCSNAP_API int32_t fcsnap_config_set_mem_mib(fcsnap_config *config, uint64_t mem_mib);
 
 /**
  * Show the guest two threads for each core, or one (the default).
@@ -157,7 +157,7 @@ FCSNAP_API int fcsnap_config_set_mem_mib(fcsnap_config *config, uint64_t mem_mib
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_smt(fcsnap_config *config, int32_t on);
+FCSNAP_API int32_t fcsnap_config_set_smt(fcsnap_config *config, int32_t on);
 
 /**
  * Have KVM note which pages the guest writes.
@@ -175,7 +175,7 @@ FCSNAP_API int fcsnap_config_set_smt(fcsnap_config *config, int32_t on);
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_track_dirty(fcsnap_config *config, int32_t on);
+FCSNAP_API int32_t fcsnap_config_set_track_dirty(fcsnap_config *config, int32_t on);
 
 /**
  * Back the guest's memory with huge pages of the host's pool.
@@ -191,7 +191,7 @@ FCSNAP_API int fcsnap_config_set_track_dirty(fcsnap_config *config, int32_t on);
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_huge_pages(fcsnap_config *config, int32_t size);
+FCSNAP_API int32_t fcsnap_config_set_huge_pages(fcsnap_config *config, int32_t size);
 
 /**
  * Hide differences between processors with one of Firecracker's templates.
@@ -208,7 +208,7 @@ FCSNAP_API int fcsnap_config_set_huge_pages(fcsnap_config *config, int32_t size)
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_cpu_template(fcsnap_config *config, const char *name);
+FCSNAP_API int32_t fcsnap_config_set_cpu_template(fcsnap_config *config, const char *name);
 
 /**
  * Add a drive. The guest sees them in the order in which they are added.
@@ -228,7 +228,7 @@ FCSNAP_API int fcsnap_config_set_cpu_template(fcsnap_config *config, const char 
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_add_drive(fcsnap_config *config, const char *id, const char *path,
+FCSNAP_API int32_t fcsnap_config_add_drive(fcsnap_config *config, const char *id, const char *path,
                                        uint32_t flags);
 
 /**
@@ -248,7 +248,7 @@ FCSNAP_API int fcsnap_config_add_drive(fcsnap_config *config, const char *id, co
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_add_network(fcsnap_config *config, const char *id,
+FCSNAP_API int32_t fcsnap_config_add_network(fcsnap_config *config, const char *id,
                                          const char *host_dev, const char *mac);
 
 /**
@@ -267,7 +267,7 @@ FCSNAP_API int fcsnap_config_add_network(fcsnap_config *config, const char *id,
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_vsock_cid(fcsnap_config *config, uint32_t cid);
+FCSNAP_API int32_t fcsnap_config_set_vsock_cid(fcsnap_config *config, uint32_t cid);
 
 /**
  * Add a balloon device, or change it.
@@ -285,7 +285,7 @@ FCSNAP_API int fcsnap_config_set_vsock_cid(fcsnap_config *config, uint32_t cid);
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_mib,
+FCSNAP_API int32_t fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_mib,
                                          int32_t deflate_on_oom, uint32_t stats_interval_s);
 
 /**
@@ -301,7 +301,7 @@ FCSNAP_API int fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_entropy(fcsnap_config *config, int32_t on);
+FCSNAP_API int32_t fcsnap_config_set_entropy(fcsnap_config *config, int32_t on);
 
 /**
  * Merge a document of Firecracker's --config-file into a config.
@@ -331,7 +331,7 @@ FCSNAP_API int fcsnap_config_set_entropy(fcsnap_config *config, int32_t on);
  * @blocks     While it reads the file of cpu-config.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_set_json(fcsnap_config *config, const char *text);
+FCSNAP_API int32_t fcsnap_config_set_json(fcsnap_config *config, const char *text);
 
 /**
  * A config as a document that fcsnap_config_set_json() takes.
@@ -346,7 +346,7 @@ FCSNAP_API int fcsnap_config_set_json(fcsnap_config *config, const char *text);
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int fcsnap_config_get_json(const fcsnap_config *config, char **out);
+FCSNAP_API int32_t fcsnap_config_get_json(const fcsnap_config *config, char **out);
 
 #ifdef __cplusplus
 }

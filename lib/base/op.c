@@ -26,6 +26,9 @@ static void end(struct fcsnap_op *op)
     }
     pthread_mutex_lock(&op->mutex);
     op->ended = true;
+    if (op->events != NULL) {
+        event_post(op->events, &op->event, EVENT_OP_ENDED);
+    }
     pthread_cond_broadcast(&op->cond);
     pthread_mutex_unlock(&op->mutex);
     if (op->listener != NULL) {
@@ -67,8 +70,13 @@ static bool is_interrupted(struct fcsnap_op *op)
         return false;
     }
     if (op->late) {
-        err_set(FCSNAP_ETIMEDOUT, "%s: not done within %lld ms", op->step->what,
-                (long long)op->timeout_ms);
+        char detail[ERR_TEXT] = "";
+
+        if (op->verb->explain != NULL) {
+            op->verb->explain(op, detail, sizeof(detail));
+        }
+        err_set(FCSNAP_ETIMEDOUT, "%s: not done within %lld ms%s%s", op->step->what,
+                (long long)op->timeout_ms, detail[0] != '\0' ? "; " : "", detail);
         return true;
     }
     if (op_is_canceled(op) && !op->step->shield) {
@@ -195,6 +203,9 @@ int op_wait(struct fcsnap_op *op, int64_t deadline)
     } else if (op->error.code != 0) {
         rc = err_load(&op->error);
     }
+    if (op->ended && op->events != NULL) {
+        event_forget(op->events, &op->event);
+    }
     pthread_mutex_unlock(&op->mutex);
     return rc;
 }
@@ -217,6 +228,9 @@ void op_ref(struct fcsnap_op *op)
 void op_unref(struct fcsnap_op *op)
 {
     if (atomic_fetch_sub(&op->references, 1) == 1) {
+        if (op->events != NULL) {
+            event_forget(op->events, &op->event);
+        }
         pthread_mutex_destroy(&op->mutex);
         pthread_cond_destroy(&op->cond);
         op->verb->free(op);

@@ -3,6 +3,7 @@
 #define BASE_OP_H
 
 #include "base/error.h"
+#include "base/event.h"
 #include "base/reactor.h"
 
 #include <pthread.h>
@@ -35,11 +36,13 @@ struct verb {
     const char *name;
     const struct step *steps;           /* ends with an empty row */
     const struct step *undo;            /* may be NULL */
+    /* How far the current step came, for the text of a timeout; may be NULL. */
+    void (*explain)(struct fcsnap_op *op, char *out, size_t size);
     void (*done)(struct fcsnap_op *op); /* on the reactor, before waiters see the end; or NULL */
     void (*free)(struct fcsnap_op *op); /* with the last reference, on any thread */
 };
 
-/* What an operation tells the queue of events when it ends; see host/event. */
+/* Who is told on the reactor that an operation ended. */
 struct op_listener {
     void (*ended)(struct op_listener *listener, struct fcsnap_op *op);
 };
@@ -47,8 +50,11 @@ struct op_listener {
 struct fcsnap_op {
     const struct verb *verb;
     struct reactor *reactor;
-    struct op_listener *listener;
-    uint64_t number;
+    struct op_listener *listener; /* or NULL */
+    struct event_queue *events;   /* NULL: nobody wants its event */
+    struct event_node event;
+    struct fcsnap_op *list_next; /* of the listener */
+    struct fcsnap_op **list_at;
 
     /* Of the reactor. */
     struct task task;

@@ -65,14 +65,26 @@ static int after_nothing(const struct handshake *handshake, int socket)
                    handshake->size, handshake->uffd < 0 ? " and no descriptor" : "");
 }
 
+/* Did the array that it begins with end? Whether it is right is for the parser to say. */
 static bool is_whole(const struct handshake *handshake)
 {
-    size_t size = handshake->size;
+    bool in_string = false;
+    int depth = 0;
 
-    while (size > 0 && strchr(" \t\r\n", handshake->text[size - 1]) != NULL) {
-        size--;
+    for (size_t i = 0; i < handshake->size; i++) {
+        char c = handshake->text[i];
+
+        if (in_string && c == '\\') {
+            i++;
+        } else if (c == '"') {
+            in_string = !in_string;
+        } else if (!in_string && (c == '[' || c == '{')) {
+            depth++;
+        } else if (!in_string && (c == ']' || c == '}') && --depth <= 0) {
+            return true;
+        }
     }
-    return size > 0 && handshake->text[size - 1] == ']';
+    return false;
 }
 
 static int receive(struct handshake *handshake, int socket)

@@ -32,9 +32,11 @@ static struct uffd_progress step(const struct target *target, uint64_t done, con
         return (struct uffd_progress){ .errnum = errnum != 0 ? errnum : EIO };
     }
     if (from == NULL) {
-        return uffd_zero(target->uffd, target->address + done, target->length - done);
+        return uffd_zero(target->uffd, target->address + done, target->length - done,
+                         target->quiet);
     }
-    return uffd_copy(target->uffd, target->address + done, from + done, target->length - done);
+    return uffd_copy(target->uffd, target->address + done, from + done, target->length - done,
+                     target->quiet);
 }
 
 /* Ask again after each part that was done: only then the kernel says why it stopped. */

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* How putting bytes into a guest ended, after `done` of them. */
@@ -27,6 +28,7 @@ struct target {
     int uffd;
     uint64_t address;
     uint64_t length;
+    bool quiet; /* wake nobody */
 };
 
 struct installed install_copy(const struct target *target, const void *from);

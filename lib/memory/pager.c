@@ -330,10 +330,14 @@ static enum work run_work(struct pager *pager)
 /* Nobody would serve their pages: all must go. */
 static void give_up(struct pager *pager, int errnum)
 {
+    struct err error;
+
+    err_sys(errnum, "waiting for page faults");
+    err_save(&error);
+    error.code = FCSNAP_EPAGER;
     pager->broken = true;
     for (struct session *s = pager->sessions; s != NULL; s = s->next) {
-        err_sys(errnum, "waiting for page faults");
-        session_fail(s);
+        session_fail_with(s, &error);
     }
 }
 

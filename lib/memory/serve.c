@@ -98,7 +98,9 @@ static enum served put_bytes(struct session *s, const struct piece *piece, const
     uint64_t at = piece->start;
 
     while (at < piece->end) {
-        struct target to = { .uffd = s->uffd.fd, .address = address_of(piece->region, at) };
+        struct target to = { .uffd = s->uffd.fd,
+                             .address = address_of(piece->region, at),
+                             .quiet = piece->quiet };
         struct installed now;
         enum served served = SERVED;
 
@@ -239,7 +241,8 @@ static void widen(const struct session *s, struct piece *piece)
  * A fault on a page that we installed: the guest removed it again, or it is an
  * old one that was served meanwhile by the window of another. Putting zeros
  * there is right for the first, and fails for the second. If it works for a
- * page that was not removed, then that was lost, and what was written to it.
+ * page that was not removed, then that was lost, and what was written to it:
+ * nobody may go on with zeros.
  */
 static enum served serve_again(struct session *s, const struct region *region, uint64_t at)
 {
@@ -248,8 +251,9 @@ static enum served serve_again(struct session *s, const struct region *region, u
     enum served served;
 
     piece.kind = PIECE_ZERO;
+    piece.quiet = !pages_is_removed(&s->pages, at / s->page_size);
     served = session_put(s, &piece);
-    if (!pages_is_removed(&s->pages, at / s->page_size) &&
+    if (piece.quiet &&
         atomic_load_explicit(&s->counts[COUNT_ZEROED], memory_order_relaxed) != before) {
         err_set(FCSNAP_EPAGER, "the page at 0x%" PRIx64 " of memory was lost", at);
         session_fail(s);

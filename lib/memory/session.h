@@ -150,6 +150,7 @@ struct piece {
     uint64_t end;
     const struct run *run;
     enum { PIECE_DATA, PIECE_ZERO, PIECE_MIXED } kind; /* mixed: one page of several runs */
+    bool quiet;                                        /* wake nobody: it should be there already */
 };
 
 void session_serve(struct session *s, uint32_t events);

@@ -95,17 +95,21 @@ static struct uffd_progress progress(int rc, int errnum, int64_t done, uint64_t 
     return (struct uffd_progress){ .done = (uint64_t)done, .errnum = errnum };
 }
 
-struct uffd_progress uffd_copy(int fd, uint64_t to, const void *from, uint64_t length)
+struct uffd_progress uffd_copy(int fd, uint64_t to, const void *from, uint64_t length, bool quiet)
 {
-    struct uffdio_copy copy = { .dst = to, .src = (uint64_t)(uintptr_t)from, .len = length };
+    struct uffdio_copy copy = { .dst = to,
+                                .src = (uint64_t)(uintptr_t)from,
+                                .len = length,
+                                .mode = quiet ? UFFDIO_COPY_MODE_DONTWAKE : 0 };
     int rc = ioctl(fd, UFFDIO_COPY, &copy);
 
     return progress(rc, errno, copy.copy, length);
 }
 
-struct uffd_progress uffd_zero(int fd, uint64_t to, uint64_t length)
+struct uffd_progress uffd_zero(int fd, uint64_t to, uint64_t length, bool quiet)
 {
-    struct uffdio_zeropage zero = { .range = { .start = to, .len = length } };
+    struct uffdio_zeropage zero = { .range = { .start = to, .len = length },
+                                    .mode = quiet ? UFFDIO_ZEROPAGE_MODE_DONTWAKE : 0 };
     int rc = ioctl(fd, UFFDIO_ZEROPAGE, &zero);
 
     return progress(rc, errno, zero.zeropage, length);

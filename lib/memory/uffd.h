@@ -31,9 +31,9 @@ int uffd_check(int fd) MUST_CHECK;
 /* Up to UFFD_BATCH events; 0 if there are none, else -errno. */
 int uffd_read(int fd, struct uffd_event events[UFFD_BATCH]) MUST_CHECK;
 
-/* Both wake who waits for what they filled. */
-struct uffd_progress uffd_copy(int fd, uint64_t to, const void *from, uint64_t length);
-struct uffd_progress uffd_zero(int fd, uint64_t to, uint64_t length);
+/* Both wake who waits for what they filled, unless asked to be quiet. */
+struct uffd_progress uffd_copy(int fd, uint64_t to, const void *from, uint64_t length, bool quiet);
+struct uffd_progress uffd_zero(int fd, uint64_t to, uint64_t length, bool quiet);
 
 /* 0 or an errno. */
 int uffd_unregister(int fd, uint64_t address, uint64_t length);

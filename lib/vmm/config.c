@@ -131,7 +131,7 @@ int config_copy(const fcsnap_config *config, fcsnap_config **out)
     return 0;
 }
 
-int fcsnap_config_new(fcsnap_config **out)
+int32_t fcsnap_config_new(fcsnap_config **out)
 {
     fcsnap_config *config;
     int rc;
@@ -163,7 +163,7 @@ void fcsnap_config_free(fcsnap_config *config)
     }
 }
 
-int fcsnap_config_set_kernel(fcsnap_config *config, const char *path)
+int32_t fcsnap_config_set_kernel(fcsnap_config *config, const char *path)
 {
     err_enter("fcsnap_config_set_kernel");
     if (config == NULL || path == NULL) {
@@ -172,7 +172,7 @@ int fcsnap_config_set_kernel(fcsnap_config *config, const char *path)
     return set_text(config, "boot-source", "kernel_image_path", path);
 }
 
-int fcsnap_config_set_initrd(fcsnap_config *config, const char *path)
+int32_t fcsnap_config_set_initrd(fcsnap_config *config, const char *path)
 {
     err_enter("fcsnap_config_set_initrd");
     if (config == NULL || path == NULL) {
@@ -181,7 +181,7 @@ int fcsnap_config_set_initrd(fcsnap_config *config, const char *path)
     return set_text(config, "boot-source", "initrd_path", path);
 }
 
-int fcsnap_config_set_boot_args(fcsnap_config *config, const char *text)
+int32_t fcsnap_config_set_boot_args(fcsnap_config *config, const char *text)
 {
     err_enter("fcsnap_config_set_boot_args");
     if (config == NULL || text == NULL) {
@@ -190,7 +190,7 @@ int fcsnap_config_set_boot_args(fcsnap_config *config, const char *text)
     return set_text(config, "boot-source", "boot_args", text);
 }
 
-int fcsnap_config_set_vcpus(fcsnap_config *config, uint32_t vcpus)
+int32_t fcsnap_config_set_vcpus(fcsnap_config *config, uint32_t vcpus)
 {
     err_enter("fcsnap_config_set_vcpus");
     if (config == NULL) {
@@ -199,7 +199,7 @@ int fcsnap_config_set_vcpus(fcsnap_config *config, uint32_t vcpus)
     return put_section(config->tree, "machine-config", "vcpu_count", json_new_u64(vcpus));
 }
 
-int fcsnap_config_set_mem_mib(fcsnap_config *config, uint64_t mem_mib)
+int32_t fcsnap_config_set_mem_mib(fcsnap_config *config, uint64_t mem_mib)
 {
     err_enter("fcsnap_config_set_mem_mib");
     if (config == NULL) {
@@ -208,19 +208,19 @@ int fcsnap_config_set_mem_mib(fcsnap_config *config, uint64_t mem_mib)
     return put_section(config->tree, "machine-config", "mem_size_mib", json_new_u64(mem_mib));
 }
 
-int fcsnap_config_set_smt(fcsnap_config *config, int32_t on)
+int32_t fcsnap_config_set_smt(fcsnap_config *config, int32_t on)
 {
     err_enter("fcsnap_config_set_smt");
     return config == NULL ? null_argument("config") : set_flag(config, "smt", on);
 }
 
-int fcsnap_config_set_track_dirty(fcsnap_config *config, int32_t on)
+int32_t fcsnap_config_set_track_dirty(fcsnap_config *config, int32_t on)
 {
     err_enter("fcsnap_config_set_track_dirty");
     return config == NULL ? null_argument("config") : set_flag(config, "track_dirty_pages", on);
 }
 
-int fcsnap_config_set_huge_pages(fcsnap_config *config, int32_t size)
+int32_t fcsnap_config_set_huge_pages(fcsnap_config *config, int32_t size)
 {
     err_enter("fcsnap_config_set_huge_pages");
     if (config == NULL) {
@@ -233,7 +233,7 @@ int fcsnap_config_set_huge_pages(fcsnap_config *config, int32_t size)
                     size == FCSNAP_HUGE_PAGES_2M ? "2M" : "None");
 }
 
-int fcsnap_config_set_cpu_template(fcsnap_config *config, const char *name)
+int32_t fcsnap_config_set_cpu_template(fcsnap_config *config, const char *name)
 {
     err_enter("fcsnap_config_set_cpu_template");
     if (config == NULL || name == NULL) {
@@ -242,7 +242,7 @@ int fcsnap_config_set_cpu_template(fcsnap_config *config, const char *name)
     return set_text(config, "machine-config", "cpu_template", name);
 }
 
-int fcsnap_config_add_drive(fcsnap_config *config, const char *id, const char *path, uint32_t flags)
+int32_t fcsnap_config_add_drive(fcsnap_config *config, const char *id, const char *path, uint32_t flags)
 {
     json *drive;
     int rc;
@@ -266,7 +266,7 @@ int fcsnap_config_add_drive(fcsnap_config *config, const char *id, const char *p
     return add_to_list(config, "drives", drive);
 }
 
-int fcsnap_config_add_network(fcsnap_config *config, const char *id, const char *host_dev,
+int32_t fcsnap_config_add_network(fcsnap_config *config, const char *id, const char *host_dev,
                               const char *mac)
 {
     static const char list[] = "network-interfaces";
@@ -290,7 +290,7 @@ int fcsnap_config_add_network(fcsnap_config *config, const char *id, const char 
     return add_to_list(config, list, network);
 }
 
-int fcsnap_config_set_vsock_cid(fcsnap_config *config, uint32_t cid)
+int32_t fcsnap_config_set_vsock_cid(fcsnap_config *config, uint32_t cid)
 {
     err_enter("fcsnap_config_set_vsock_cid");
     if (config == NULL) {
@@ -306,7 +306,7 @@ int fcsnap_config_set_vsock_cid(fcsnap_config *config, uint32_t cid)
     return put_section(config->tree, "vsock", "guest_cid", json_new_u64(cid));
 }
 
-int fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_mib, int32_t deflate_on_oom,
+int32_t fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_mib, int32_t deflate_on_oom,
                               uint32_t stats_interval_s)
 {
     static const char section[] = "balloon";
@@ -331,7 +331,7 @@ int fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_mib, int32_
     return json_set(config->tree, section, balloon);
 }
 
-int fcsnap_config_set_entropy(fcsnap_config *config, int32_t on)
+int32_t fcsnap_config_set_entropy(fcsnap_config *config, int32_t on)
 {
     int rc;
 
@@ -347,7 +347,7 @@ int fcsnap_config_set_entropy(fcsnap_config *config, int32_t on)
     return json_set(config->tree, "entropy", json_new_object());
 }
 
-int fcsnap_config_set_json(fcsnap_config *config, const char *text)
+int32_t fcsnap_config_set_json(fcsnap_config *config, const char *text)
 {
     json *tree;
     int rc;
@@ -365,7 +365,7 @@ int fcsnap_config_set_json(fcsnap_config *config, const char *text)
     return 0;
 }
 
-int fcsnap_config_get_json(const fcsnap_config *config, char **out)
+int32_t fcsnap_config_get_json(const fcsnap_config *config, char **out)
 {
     err_enter("fcsnap_config_get_json");
     if (out == NULL) {

@@ -17,6 +17,9 @@ int config_copy(const fcsnap_config *config, fcsnap_config **out) MUST_CHECK;
 /* Whether it can boot on this host now. Looks at files, so it may block. */
 int config_check(const fcsnap_config *config) MUST_CHECK;
 
+/* FCSNAP_ERESOURCE if the host's pool has too few free pages of 2 MiB for this memory. */
+int config_check_pool(uint64_t mem_mib) MUST_CHECK;
+
 /* Give a path in an object the working directory, if it is relative. */
 int config_make_absolute(json *object, const char *key) MUST_CHECK;
 

@@ -212,12 +212,24 @@ static uint64_t pool_count(const char *name)
     return count;
 }
 
+int config_check_pool(uint64_t mem_mib)
+{
+    uint64_t unused = pool_count("free_hugepages");
+    uint64_t reserved = pool_count("resv_hugepages");
+
+    unused = unused > reserved ? unused - reserved : 0;
+    if (mem_mib / 2 > unused) {
+        return err_set(FCSNAP_ERESOURCE,
+                       "%" PRIu64 " huge pages of 2 MiB, but the host has %" PRIu64 " free",
+                       mem_mib / 2, unused);
+    }
+    return 0;
+}
+
 static int check_resources(const json *machine)
 {
     uint64_t memory = memory_mib(machine);
     uint64_t total;
-    uint64_t unused;
-    uint64_t reserved;
     struct sysinfo info;
 
     if (sysinfo(&info) < 0) {
@@ -229,18 +241,7 @@ static int check_resources(const json *machine)
                        "memory of %" PRIu64 " MiB, but the host has %" PRIu64 " MiB", memory,
                        total);
     }
-    if (!has_huge_pages(machine)) {
-        return 0;
-    }
-    unused = pool_count("free_hugepages");
-    reserved = pool_count("resv_hugepages");
-    unused = unused > reserved ? unused - reserved : 0;
-    if (memory / 2 > unused) {
-        return err_set(FCSNAP_ERESOURCE,
-                       "%" PRIu64 " huge pages of 2 MiB, but the host has %" PRIu64 " free",
-                       memory / 2, unused);
-    }
-    return 0;
+    return has_huge_pages(machine) ? config_check_pool(memory) : 0;
 }
 
 int config_check(const fcsnap_config *config)

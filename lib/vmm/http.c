@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ enum { BODY_MAX = 4 * 1024 * 1024, SOCKETS = 4 };
 
 static struct {
     pthread_once_t once;
+    atomic_bool loaded;
     int rc;
     struct err error;
 #define POINTER(name) __typeof__(name) *name;
@@ -102,12 +104,18 @@ static void load_once(void)
     if (lib.rc < 0) {
         err_save(&lib.error);
     }
+    atomic_store(&lib.loaded, lib.rc == 0);
 }
 
 int http_load(void)
 {
     pthread_once(&lib.once, load_once);
     return lib.rc < 0 ? err_load(&lib.error) : 0;
+}
+
+bool http_loaded(void)
+{
+    return atomic_load(&lib.loaded);
 }
 
 /* Take the results that curl reports; at most one, since one request is in flight. */

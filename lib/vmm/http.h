@@ -18,6 +18,8 @@ struct http;
 /* Open libcurl, once per process. Blocks for milliseconds: for workers only. */
 int http_load(void) MUST_CHECK;
 
+bool http_loaded(void);
+
 /* connected_fd is taken; later connections are made to the name again. */
 int http_new(struct reactor *reactor, int dir_fd, const char *socket_name, int connected_fd,
              struct http **out) MUST_CHECK;

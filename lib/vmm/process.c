@@ -26,18 +26,6 @@ void process_init(struct process *process, struct reactor *reactor, int vms_fd)
     id_new(process->id);
 }
 
-static int make_links(const struct process *process)
-{
-    for (size_t i = 0; i < process->link_count; i++) {
-        const struct process_link *link = &process->links[i];
-
-        if (symlinkat(link->target, process->dir_fd, link->name) < 0) {
-            return err_sys(errno, "%s", link->name);
-        }
-    }
-    return 0;
-}
-
 static int make_directory(struct process *process, int *console_fd)
 {
     int rc = FAILPOINT("process", "directory");
@@ -49,9 +37,6 @@ static int make_directory(struct process *process, int *console_fd)
         return err_prefix("directory of the VM");
     }
     rc = owner_write(process->dir_fd);
-    if (rc == 0) {
-        rc = make_links(process);
-    }
     if (rc == 0) {
         process->console_open = true;
         rc = console_open(&process->console, process->dir_fd, console_fd);
@@ -140,6 +125,11 @@ int process_start(struct process *process, struct spawner *spawner, const char *
     }
     fs_close(&spawn->output_fd);
     return rc < 0 ? rc : watch_process(process);
+}
+
+int process_link(const struct process *process, const char *name, const char *target)
+{
+    return symlinkat(target, process->dir_fd, name) < 0 ? err_sys(errno, "%s", name) : 0;
 }
 
 void process_kill(struct process *process)

@@ -17,8 +17,6 @@ struct process {
     int vms_fd; /* the directory of all VMs; borrowed */
     int dir_fd; /* ours, -1 before */
     struct reactor *reactor;
-    const struct process_link *links;
-    size_t link_count;
 
     struct spawn spawn;
     char *argv[8];
@@ -34,17 +32,14 @@ struct process {
     int exit_signal; /* 0 if none */
 };
 
-/* A symbolic link to make in the directory before the start. */
-struct process_link {
-    const char *name;
-    const char *target;
-};
-
 void process_init(struct process *process, struct reactor *reactor, int vms_fd);
 
 /* Make the directory, start Firecracker in it, watch for its end. STEP_WAIT until done. */
 int process_start(struct process *process, struct spawner *spawner, const char *firecracker,
                   struct fcsnap_op *op) MUST_CHECK;
+
+/* Give a file of the caller a name in the directory. Blocks: for workers. */
+int process_link(const struct process *process, const char *name, const char *target) MUST_CHECK;
 
 /* SIGKILL, now. Any thread; the end comes by exited(). */
 void process_kill(struct process *process);

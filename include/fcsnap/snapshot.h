@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FCSNAP_SNAPSHOT_H
+#define FCSNAP_SNAPSHOT_H
+
+#include <fcsnap/vm.h>
+
+/**
+ * @defgroup libfcsnap_snapshot snapshots of microVMs
+ *
+ * A snapshot is a directory that is whole or absent, and is never changed.
+ * Any number of VMs can be restored from it, at once.
+ * @{
+ */
+
+/** How a restored VM gets its memory. */
+enum {
+    FCSNAP_MEMORY_FILE = 1, /**< Firecracker maps the image: clones share the page cache. */
+    FCSNAP_MEMORY_LAZY = 2, /**< Pages are served when the guest touches them. */
+    FCSNAP_MEMORY_EAGER = 3 /**< All pages are copied before the restore returns. */
+};
+
+/** One snapshot on disk. */
+typedef struct fcsnap_snapshot fcsnap_snapshot;
+
+/** How to restore. */
+typedef struct fcsnap_restore_options fcsnap_restore_options;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Take a snapshot of a VM.
+ *
+ * A running VM is paused and resumed; a paused one stays paused. All vsock
+ * connections of the VM are reset, those of other programs too. On failure
+ * nothing remains on disk.
+ *
+ * @param[in]  vm          A VM. Borrowed.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ * @param[out] out         Caller owns; fcsnap_snapshot_free(). NULL on failure.
+ *
+ * @retval 0                 Done.
+ * @retval FCSNAP_EINVAL     An argument is NULL.
+ * @retval FCSNAP_EDIED      The VM has exited, before or meanwhile.
+ * @retval FCSNAP_EVMM       Firecracker refused; the VM goes on as it was.
+ * @retval FCSNAP_ENOSPC     The disk is full; the VM goes on as it was.
+ * @retval FCSNAP_ESYSTEM    A file could not be written; the VM goes on as it was.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM was killed if Firecracker was at work.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread; calls on one VM run one at a time.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_snapshot_create(fcsnap_vm *vm, int64_t timeout_ms,
+                                          fcsnap_snapshot **out);
+
+/**
+ * Begin to take a snapshot: fcsnap_snapshot_create() without the wait.
+ *
+ * Canceled while Firecracker writes, it ends when that is done: the VM then
+ * goes on as it was, and nothing remains on disk.
+ *
+ * @param[in]  vm          A VM. Borrowed.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). Its result is taken with
+ *                         fcsnap_op_take_snapshot(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   An argument is NULL.
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_snapshot_create_start(fcsnap_vm *vm, int64_t timeout_ms,
+                                                fcsnap_op **out);
+
+/**
+ * Take the snapshot that an operation made.
+ *
+ * @param[in]  op   An operation of fcsnap_snapshot_create_start(). Borrowed.
+ * @param[out] out  Caller owns; fcsnap_snapshot_free(). NULL on failure.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL, or the operation makes no snapshot.
+ * @retval FCSNAP_ESTATE  It has not ended, failed, or its snapshot was taken.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_op_take_snapshot(fcsnap_op *op, fcsnap_snapshot **out);
+
+/**
+ * Open a snapshot of the host's state directory, or any other.
+ *
+ * Reads and checks its manifest; its other files are checked by a restore
+ * (without the memory) and by fcsnap_snapshot_verify().
+ *
+ * @param[in]  host  An open host. Borrowed.
+ * @param[in]  name  The id of a snapshot, or the path of its directory (with a "/"). Copied.
+ * @param[out] out   Caller owns; fcsnap_snapshot_free(). NULL on failure.
+ *
+ * @retval 0                 Done.
+ * @retval FCSNAP_EINVAL     An argument is NULL, or the name neither an id nor a path.
+ * @retval FCSNAP_ENOENT     There is no such snapshot.
+ * @retval FCSNAP_EACCES     It may not be read.
+ * @retval FCSNAP_ESNAPSHOT  Its manifest is malformed.
+ * @retval FCSNAP_ECORRUPT   Its manifest is damaged.
+ * @retval FCSNAP_ECLOSED    The host is not open.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     To read a file.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_snapshot_open(fcsnap_host *host, const char *name,
+                                        fcsnap_snapshot **out);
+
+/**
+ * Read a snapshot whole and compare it with its checksums.
+ *
+ * @param[in] snapshot    A snapshot. Borrowed.
+ * @param[in] timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 It is whole.
+ * @retval FCSNAP_EINVAL     The snapshot is NULL.
+ * @retval FCSNAP_ESNAPSHOT  A file is missing or malformed.
+ * @retval FCSNAP_ECORRUPT   A file is damaged; the text names it and the first bad block.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms);
+
+/**
+ * Id of a snapshot: the name of its directory.
+ *
+ * @param[in] snapshot  A snapshot. Borrowed.
+ *
+ * @return A UUID, living as long as the handle; NULL if @p snapshot is.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API const char *fcsnap_snapshot_id(const fcsnap_snapshot *snapshot);
+
+/**
+ * Directory of a snapshot.
+ *
+ * @param[in] snapshot  A snapshot. Borrowed.
+ *
+ * @return An absolute path, living as long as the handle; NULL if @p snapshot is.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API const char *fcsnap_snapshot_path(const fcsnap_snapshot *snapshot);
+
+/**
+ * What a snapshot is, as JSON: its manifest.
+ *
+ * @param[in]  snapshot  A snapshot. Borrowed.
+ * @param[out] out       Caller owns; fcsnap_free(). NULL on failure.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_snapshot_info(const fcsnap_snapshot *snapshot, char **out);
+
+/**
+ * Delete a snapshot from disk.
+ *
+ * VMs that were restored from it live on. The handle stays valid, but
+ * nothing can be restored from it.
+ *
+ * @param[in] snapshot  A snapshot in the host's state directory. Borrowed.
+ *
+ * @retval 0               Done, or it was deleted before.
+ * @retval FCSNAP_EINVAL   The snapshot is NULL, or lies elsewhere.
+ * @retval FCSNAP_ESYSTEM  A file could not be removed.
+ * @retval FCSNAP_EACCES   A file may not be removed.
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @threadsafe Any thread.
+ * @blocks     To remove files.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_snapshot_delete(fcsnap_snapshot *snapshot);
+
+/**
+ * Give up the handle of a snapshot. The snapshot stays on disk.
+ *
+ * @param[in] snapshot  Freed. NULL is a no-op.
+ *
+ * @threadsafe Not while another thread uses the handle.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API void fcsnap_snapshot_free(fcsnap_snapshot *snapshot);
+
+/**
+ * Make options for a restore: memory lazy, nothing verified beforehand,
+ * dirty pages tracked where that costs nothing, running.
+ *
+ * @param[out] out  Caller owns; fcsnap_restore_options_free(). NULL on failure.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  @p out is NULL.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_restore_options_new(fcsnap_restore_options **out);
+
+/**
+ * Set how the VM gets its memory.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] memory   FCSNAP_MEMORY_FILE, FCSNAP_MEMORY_LAZY (the default) or
+ *                     FCSNAP_MEMORY_EAGER.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL or the mode is unknown.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_restore_options_set_memory(fcsnap_restore_options *options,
+                                                     uint32_t memory);
+
+/**
+ * Compare the whole memory image with its checksums before the restore.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] verify   1 to compare, 0 (the default) not to.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or @p verify is neither 0 nor 1.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_restore_options_set_verify(fcsnap_restore_options *options,
+                                                     int32_t verify);
+
+/**
+ * Leave the restored VM paused.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] paused   1 to leave it paused, 0 (the default) to let it run.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or @p paused is neither 0 nor 1.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_restore_options_set_paused(fcsnap_restore_options *options,
+                                                     int32_t paused);
+
+/**
+ * Give up options.
+ *
+ * @param[in] options  Freed. NULL is a no-op.
+ *
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API void fcsnap_restore_options_free(fcsnap_restore_options *options);
+
+/**
+ * Restore a VM from a snapshot.
+ *
+ * Returns when the guest runs (or is paused, if so asked). Its vsock
+ * connections of before are gone: open new ones.
+ *
+ * @param[in]  snapshot    A snapshot. Borrowed.
+ * @param[in]  options     How; NULL for the defaults. Borrowed.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ * @param[out] out         Caller owns; fcsnap_vm_free(). NULL on failure.
+ *
+ * @retval 0                     Done.
+ * @retval FCSNAP_EINVAL         An argument is NULL.
+ * @retval FCSNAP_ENOENT         A disk of the VM is missing.
+ * @retval FCSNAP_EACCES         A file, the state directory, /dev/kvm or userfaultfd cannot be
+ *                               used.
+ * @retval FCSNAP_ESNAPSHOT      A file of the snapshot is missing or malformed.
+ * @retval FCSNAP_ECORRUPT       A file of the snapshot is damaged.
+ * @retval FCSNAP_EINCOMPATIBLE  Huge pages cannot be mapped from a file; or this Firecracker or
+ *                               machine cannot load the snapshot.
+ * @retval FCSNAP_ERESOURCE      The host has too few huge pages.
+ * @retval FCSNAP_ESPAWN         Firecracker is missing or cannot be started.
+ * @retval FCSNAP_EPROTO         What was started does not speak Firecracker's API.
+ * @retval FCSNAP_EUNSUPPORTED   This release of Firecracker is too old.
+ * @retval FCSNAP_EVMM           Firecracker refused a request; the text quotes it.
+ * @retval FCSNAP_EDIED          Firecracker exited; the text quotes its last line.
+ * @retval FCSNAP_EPAGER         A page could not be served.
+ * @retval FCSNAP_ETIMEDOUT      The limit passed.
+ * @retval FCSNAP_ECANCELED      The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED        The host is closed.
+ * @retval FCSNAP_ENOMEM         Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms, and until a process that is given up is gone.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_vm_restore(fcsnap_snapshot *snapshot,
+                                     const fcsnap_restore_options *options, int64_t timeout_ms,
+                                     fcsnap_vm **out);
+
+/**
+ * Begin to restore a VM: fcsnap_vm_restore() without the wait.
+ *
+ * @param[in]  snapshot    A snapshot. Borrowed.
+ * @param[in]  options     How; NULL for the defaults. Copied.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). Its result is taken with
+ *                         fcsnap_op_take_vm(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   An argument is NULL.
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_vm_restore_start(fcsnap_snapshot *snapshot,
+                                           const fcsnap_restore_options *options,
+                                           int64_t timeout_ms, fcsnap_op **out);
+
+#ifdef __cplusplus
+}
+#endif
+
+/** @} */
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GUEST_CHANNEL_H
+#define GUEST_CHANNEL_H
+
+#include "base/buf.h"
+#include "base/reactor.h"
+
+#include <stdatomic.h>
+
+struct fcsnap_op;
+
+/*
+ * JSON-RPC 2.0 in frames over one vsock connection. Of the reactor, but for
+ * channel_next_id().
+ *
+ * A new channel goes ASKED (for the connection) -> GREETED ("hello" came and
+ * a ping went out) -> PROVEN (the ping was answered); from any of them to
+ * BROKEN. The owner is woken at each change.
+ */
+enum channel_state { CHANNEL_ASKED, CHANNEL_GREETED, CHANNEL_PROVEN, CHANNEL_BROKEN };
+
+/* One request in flight; lives until answered, or the channel's end. */
+struct call {
+    struct call *next;
+    uint64_t id;
+    struct fcsnap_op *op; /* NULL: given up, the late answer is dropped */
+    bool done;
+    char *result;
+    struct err error; /* code 0: none */
+};
+
+struct channel {
+    struct watch watch;
+    struct reactor *reactor;
+    struct fcsnap_op *owner; /* woken while the channel is being proven; or NULL */
+    enum channel_state state;
+    bool connected; /* Firecracker said OK */
+    struct err error; /* of a broken one */
+    atomic_ullong next_id;
+    char *hello;
+    struct buf in;
+    struct buf out;
+    size_t out_sent;
+    struct call *calls;
+    struct call *proof;
+};
+
+/* Begin to connect. */
+int channel_open(struct reactor *reactor, int dir_fd, uint32_t port, struct fcsnap_op *owner,
+                 struct channel **out) MUST_CHECK;
+void channel_free(struct channel *channel);
+
+/* End it: all calls end with this thread's failure. */
+void channel_break(struct channel *channel);
+
+/* Any thread: the id of a request that will be sent. */
+uint64_t channel_next_id(struct channel *channel);
+
+/* Send a request with an id of channel_next_id(); op is woken when the call is done. */
+int channel_send(struct channel *channel, uint64_t id, const char *text, size_t size,
+                 struct fcsnap_op *op, struct call **out) MUST_CHECK;
+
+/* STEP_WAIT until the call is done, then 0 or its failure; either way the call ends here. */
+int channel_take(struct channel *channel, struct call *call, char **result) MUST_CHECK;
+
+/* Nobody waits any more. */
+void channel_give_up(struct channel *channel, struct call *call);
+
+/* {"jsonrpc":"2.0","id":ID,"method":METHOD,"params":PARAMS} */
+int channel_request(struct buf *out, uint64_t id, const char *method, const char *params)
+    MUST_CHECK;
+
+#endif

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/host.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/fs.h"
+#include "base/thread.h"
+#include "host/paths.h"
+#include "host/vm.h"
+#include "memory/pager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int host_check(struct fcsnap_host *host)
+{
+    enum host_state state;
+
+    if (host == NULL) {
+        return err_set(FCSNAP_EINVAL, "the host is NULL");
+    }
+    pthread_mutex_lock(&host->mutex);
+    state = host->state;
+    pthread_mutex_unlock(&host->mutex);
+    if (state != HOST_OPEN) {
+        return err_set(FCSNAP_ECLOSED, "the host is %s",
+                       state == HOST_NEW ? "not open" : "closed");
+    }
+    if (host->pid != getpid()) {
+        return err_set(FCSNAP_EFORKED, "the host was opened by process %d, this is %d",
+                       (int)host->pid, (int)getpid());
+    }
+    return 0;
+}
+
+uint64_t host_next_number(struct fcsnap_host *host)
+{
+    return atomic_fetch_add(&host->next_number, 1);
+}
+
+void host_post(struct fcsnap_host *host, struct task *task)
+{
+    bool open;
+
+    pthread_mutex_lock(&host->mutex);
+    open = host->state == HOST_OPEN || host->state == HOST_CLOSING;
+    if (open) {
+        reactor_post(host->reactor, task);
+    }
+    pthread_mutex_unlock(&host->mutex);
+    if (!open) {
+        task->run(task);
+    }
+}
+
+static void op_ended(struct op_listener *listener, struct fcsnap_op *op)
+{
+    struct fcsnap_host *host =
+        (struct fcsnap_host *)((char *)listener - offsetof(struct fcsnap_host, listener));
+
+    pthread_mutex_lock(&host->mutex);
+    *op->list_at = op->list_next;
+    if (op->list_next != NULL) {
+        op->list_next->list_at = op->list_at;
+    }
+    pthread_cond_broadcast(&host->cond);
+    pthread_mutex_unlock(&host->mutex);
+}
+
+int host_start(struct fcsnap_host *host, struct fcsnap_op *op)
+{
+    int rc = host_check(host);
+
+    if (rc < 0) {
+        return rc;
+    }
+    pthread_mutex_lock(&host->mutex);
+    if (host->state != HOST_OPEN) {
+        pthread_mutex_unlock(&host->mutex);
+        return err_set(FCSNAP_ECLOSED, "the host is closed");
+    }
+    op->listener = &host->listener;
+    op->list_next = host->ops;
+    op->list_at = &host->ops;
+    if (host->ops != NULL) {
+        host->ops->list_at = &op->list_next;
+    }
+    host->ops = op;
+    op_start(op);
+    pthread_mutex_unlock(&host->mutex);
+    return 0;
+}
+
+int host_run(struct fcsnap_host *host, struct fcsnap_op *op)
+{
+    int rc;
+
+    op->events = NULL;
+    rc = host_start(host, op);
+    /* The operation itself has the deadline, and ends for certain. */
+    return rc < 0 ? rc : op_wait(op, DEADLINE_NEVER);
+}
+
+void host_add_vm(struct fcsnap_host *host, struct fcsnap_vm *vm)
+{
+    pthread_mutex_lock(&host->mutex);
+    vm->list_next = host->vms;
+    vm->list_at = &host->vms;
+    if (host->vms != NULL) {
+        host->vms->list_at = &vm->list_next;
+    }
+    host->vms = vm;
+    pthread_mutex_unlock(&host->mutex);
+}
+
+void host_remove_vm(struct fcsnap_host *host, struct fcsnap_vm *vm)
+{
+    pthread_mutex_lock(&host->mutex);
+    *vm->list_at = vm->list_next;
+    if (vm->list_next != NULL) {
+        vm->list_next->list_at = vm->list_at;
+    }
+    pthread_cond_broadcast(&host->cond);
+    pthread_mutex_unlock(&host->mutex);
+}
+
+/* With the mutex held. */
+static void end_all(struct fcsnap_host *host)
+{
+    host->state = HOST_CLOSING;
+    for (struct fcsnap_op *op = host->ops; op != NULL; op = op->list_next) {
+        op_cancel(op);
+    }
+    for (struct fcsnap_vm *vm = host->vms; vm != NULL; vm = vm->list_next) {
+        vm_kill(vm);
+    }
+}
+
+/* What host_open() made. All operations and VMs are gone. */
+static void tear_down(struct fcsnap_host *host)
+{
+    pager_free(host->pager);
+    workers_free(host->workers);
+    spawner_free(host->spawner);
+    reactor_free(host->reactor);
+    fswatch_free(host->fswatch);
+    fs_close(&host->vms_fd);
+    fs_close(&host->snapshots_fd);
+    fs_close(&host->state_fd);
+    host->pager = NULL;
+    host->workers = NULL;
+    host->spawner = NULL;
+    host->reactor = NULL;
+    host->fswatch = NULL;
+}
+
+int32_t fcsnap_host_new(fcsnap_host **out)
+{
+    struct fcsnap_host *host;
+
+    err_enter("fcsnap_host_new");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    host = calloc(1, sizeof(*host));
+    if (host == NULL) {
+        return err_nomem();
+    }
+    atomic_init(&host->references, 1);
+    atomic_init(&host->next_number, 1);
+    log_init(&host->log);
+    event_queue_init(&host->events);
+    pthread_mutex_init(&host->mutex, NULL);
+    cond_init(&host->cond);
+    host->listener.ended = op_ended;
+    host->state_fd = host->vms_fd = host->snapshots_fd = -1;
+    *out = host;
+    return 0;
+}
+
+static int check_new(const struct fcsnap_host *host)
+{
+    if (host == NULL) {
+        return err_set(FCSNAP_EINVAL, "the host is NULL");
+    }
+    return host->state == HOST_NEW ? 0 : err_set(FCSNAP_ESTATE, "the host was opened");
+}
+
+static int set_path(struct fcsnap_host *host, char **field, const char *path)
+{
+    char *copy;
+    int rc = check_new(host);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (path == NULL || path[0] == '\0') {
+        return err_set(FCSNAP_EINVAL, "the path is empty");
+    }
+    rc = fs_absolute(path, &copy);
+    if (rc < 0) {
+        return rc;
+    }
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+int32_t fcsnap_host_set_state_dir(fcsnap_host *host, const char *path)
+{
+    err_enter("fcsnap_host_set_state_dir");
+    return set_path(host, host != NULL ? &host->state_dir : NULL, path);
+}
+
+int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *path)
+{
+    err_enter("fcsnap_host_set_firecracker");
+    return set_path(host, host != NULL ? &host->firecracker : NULL, path);
+}
+
+static int check_level(const struct fcsnap_host *host, int32_t level)
+{
+    int rc = check_new(host);
+
+    if (rc == 0 && (level < FCSNAP_LOG_OFF || level > FCSNAP_LOG_DEBUG)) {
+        rc = err_set(FCSNAP_EINVAL, "log level %d", level);
+    }
+    return rc;
+}
+
+int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, int32_t level)
+{
+    int rc;
+
+    err_enter("fcsnap_host_set_log_fd");
+    rc = check_level(host, level);
+    if (rc == 0 && fd < 0) {
+        rc = err_set(FCSNAP_EINVAL, "descriptor %d", fd);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    log_close(&host->log);
+    host->log = (struct log){ .level = level, .fd = fd };
+    return 0;
+}
+
+int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink sink, void *user_data,
+                                 void (*free_data)(void *user_data), int32_t level)
+{
+    int rc;
+
+    err_enter("fcsnap_host_set_log_sink");
+    rc = check_level(host, level);
+    if (rc == 0 && sink == NULL) {
+        rc = err_set(FCSNAP_EINVAL, "the sink is NULL");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    log_close(&host->log);
+    host->log = (struct log){
+        .level = level, .fd = -1, .sink = sink, .user_data = user_data, .free = free_data
+    };
+    return 0;
+}
+
+static int find_paths(struct fcsnap_host *host)
+{
+    int rc = 0;
+
+    if (host->state_dir == NULL) {
+        rc = path_of_state(&host->state_dir);
+    }
+    if (rc == 0 && host->firecracker == NULL) {
+        rc = path_of_firecracker(&host->firecracker);
+    }
+    return rc;
+}
+
+static int open_directories(struct fcsnap_host *host)
+{
+    int rc = fs_open_dir(host->state_dir, &host->state_fd);
+
+    if (rc == 0) {
+        rc = fs_open_dir_at(host->state_fd, "vm", true, &host->vms_fd);
+    }
+    if (rc == 0) {
+        rc = fs_open_dir_at(host->state_fd, "snapshot", true, &host->snapshots_fd);
+    }
+    if (rc == 0 && faccessat(host->vms_fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+        rc = err_sys(errno, "vm");
+    }
+    return rc < 0 ? err_prefix("state directory %s", host->state_dir) : 0;
+}
+
+static int start_threads(struct fcsnap_host *host)
+{
+    int rc = reactor_new(&host->reactor);
+
+    if (rc == 0) {
+        rc = fswatch_new(host->reactor, &host->fswatch);
+    }
+    if (rc == 0) {
+        rc = spawner_new(&host->spawner);
+    }
+    if (rc == 0) {
+        rc = workers_new(&host->workers);
+    }
+    if (rc == 0) {
+        rc = pager_new(&host->log, &host->pager);
+    }
+    return rc;
+}
+
+int32_t fcsnap_host_open(fcsnap_host *host)
+{
+    int rc;
+
+    err_enter("fcsnap_host_open");
+    rc = check_new(host);
+    if (rc == 0) {
+        rc = find_paths(host);
+    }
+    if (rc == 0) {
+        rc = open_directories(host);
+    }
+    if (rc == 0) {
+        rc = FAILPOINT("host", "threads");
+    }
+    if (rc == 0) {
+        rc = start_threads(host);
+    }
+    if (rc < 0) {
+        tear_down(host);
+        return rc;
+    }
+    host->pid = getpid();
+    pthread_mutex_lock(&host->mutex);
+    host->state = HOST_OPEN;
+    pthread_mutex_unlock(&host->mutex);
+    return 0;
+}
+
+int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms)
+{
+    int64_t deadline = deadline_in(timeout_ms);
+    bool ours;
+
+    err_enter("fcsnap_host_close");
+    if (host == NULL) {
+        return err_set(FCSNAP_EINVAL, "the host is NULL");
+    }
+    pthread_mutex_lock(&host->mutex);
+    if (host->state == HOST_NEW || host->state == HOST_CLOSED) {
+        pthread_mutex_unlock(&host->mutex);
+        return 0;
+    }
+    if (host->pid != getpid()) {
+        pthread_mutex_unlock(&host->mutex);
+        return err_set(FCSNAP_EFORKED, "the host was opened by another process");
+    }
+    end_all(host);
+    while ((host->ops != NULL || host->vms != NULL) &&
+           cond_wait_until(&host->cond, &host->mutex, deadline)) {
+    }
+    ours = host->ops == NULL && host->vms == NULL && host->state != HOST_CLOSED;
+    if (ours) {
+        host->state = HOST_CLOSED;
+    }
+    pthread_mutex_unlock(&host->mutex);
+    if (ours) {
+        tear_down(host);
+        return 0;
+    }
+    return host->state == HOST_CLOSED ? 0 : err_set(FCSNAP_ETIMEDOUT, "something lives still");
+}
+
+void host_ref(struct fcsnap_host *host)
+{
+    atomic_fetch_add(&host->references, 1);
+}
+
+static void destroy(struct fcsnap_host *host)
+{
+    /* In a forked child the threads are not there: their memory is all that can go. */
+    if (host->reactor != NULL && host->pid == getpid()) {
+        tear_down(host);
+    }
+    log_close(&host->log);
+    event_queue_close(&host->events);
+    pthread_mutex_destroy(&host->mutex);
+    pthread_cond_destroy(&host->cond);
+    free(host->state_dir);
+    free(host->firecracker);
+    free(host);
+}
+
+static void *destroy_thread(void *arg)
+{
+    destroy(arg);
+    return NULL;
+}
+
+void host_unref(struct fcsnap_host *host)
+{
+    pthread_t thread;
+
+    if (atomic_fetch_sub(&host->references, 1) != 1) {
+        return;
+    }
+    /* The last reference may go on one of our own threads, which cannot join itself. */
+    if (host->reactor == NULL || host->pid != getpid()) {
+        destroy(host);
+    } else if (thread_start(&thread, "fcsnap-closer", destroy_thread, host) == 0) {
+        pthread_detach(thread);
+    }
+}
+
+void fcsnap_host_free(fcsnap_host *host)
+{
+    if (host == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&host->mutex);
+    if (host->state == HOST_OPEN && host->pid == getpid()) {
+        end_all(host);
+    }
+    pthread_mutex_unlock(&host->mutex);
+    host_unref(host);
+}
+
+int32_t fcsnap_host_event_fd(fcsnap_host *host, int32_t *out)
+{
+    int rc;
+
+    err_enter("fcsnap_host_event_fd");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    rc = host_check(host);
+    return rc < 0 ? rc : event_queue_fd(&host->events, out);
+}
+
+int32_t fcsnap_event_next(fcsnap_host *host, uint32_t *kind, uint64_t *number)
+{
+    err_enter("fcsnap_event_next");
+    if (host == NULL || kind == NULL || number == NULL) {
+        return err_set(FCSNAP_EINVAL, "an argument is NULL");
+    }
+    event_take(&host->events, kind, number);
+    return 0;
+}

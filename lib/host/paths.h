@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_PATHS_H
+#define HOST_PATHS_H
+
+#include "base/error.h"
+
+/* Where things are when the program did not say. The caller frees what is given. */
+
+/* FCSNAP_STATE_DIR, XDG_STATE_HOME/fcsnap, /var/lib/fcsnap for root, HOME/.local/state/fcsnap. */
+int path_of_state(char **out) MUST_CHECK;
+
+/* FCSNAP_FIRECRACKER, else "firecracker" on PATH, else the bare name. */
+int path_of_firecracker(char **out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/snapshot.h"
+
+#include "base/fs.h"
+#include "base/id.h"
+#include "host/result.h"
+#include "snapshot/restore.h"
+#include "snapshot/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void snapshot_ref(struct fcsnap_snapshot *snapshot)
+{
+    atomic_fetch_add(&snapshot->references, 1);
+}
+
+void snapshot_unref(struct fcsnap_snapshot *snapshot)
+{
+    if (atomic_fetch_sub(&snapshot->references, 1) != 1) {
+        return;
+    }
+    manifest_free(&snapshot->manifest);
+    fs_close(&snapshot->dir_fd);
+    free(snapshot->path);
+    host_unref(snapshot->host);
+    free(snapshot);
+}
+
+static int find(struct fcsnap_snapshot *snapshot, const char *name)
+{
+    struct buf path = { 0 };
+    int rc;
+
+    snapshot->ours = id_valid(name);
+    if (!snapshot->ours && strchr(name, '/') == NULL) {
+        return err_set(FCSNAP_EINVAL, "\"%.64s\" is neither an id nor a path", name);
+    }
+    if (!snapshot->ours) {
+        return fs_absolute(name, &snapshot->path);
+    }
+    rc = buf_addf(&path, "%s/snapshot/%s", snapshot->host->state_dir, name);
+    if (rc < 0) {
+        buf_free(&path);
+        return rc;
+    }
+    snapshot->path = buf_take(&path);
+    return 0;
+}
+
+static int read_snapshot(struct fcsnap_snapshot *snapshot, const char *name)
+{
+    int rc = find(snapshot, name);
+
+    if (rc < 0) {
+        return rc;
+    }
+    snapshot->dir_fd = open(snapshot->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (snapshot->dir_fd < 0) {
+        return err_sys(errno, "snapshot %s", snapshot->path);
+    }
+    rc = manifest_read(snapshot->dir_fd, &snapshot->manifest);
+    if (rc < 0) {
+        return err_prefix("snapshot %s", snapshot->path);
+    }
+    if (snapshot->ours && strcmp(snapshot->manifest.id, name) != 0) {
+        return err_set(FCSNAP_ESNAPSHOT, "snapshot %s: its manifest has the id %s",
+                       snapshot->path, snapshot->manifest.id);
+    }
+    return 0;
+}
+
+int snapshot_open(struct fcsnap_host *host, const char *name, struct fcsnap_snapshot **out)
+{
+    struct fcsnap_snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    int rc;
+
+    *out = NULL;
+    if (snapshot == NULL) {
+        return err_nomem();
+    }
+    atomic_init(&snapshot->references, 1);
+    snapshot->host = host;
+    host_ref(host);
+    snapshot->dir_fd = -1;
+    rc = read_snapshot(snapshot, name);
+    if (rc < 0) {
+        snapshot_unref(snapshot);
+        return rc;
+    }
+    *out = snapshot;
+    return 0;
+}
+
+int32_t fcsnap_snapshot_open(fcsnap_host *host, const char *name, fcsnap_snapshot **out)
+{
+    int rc;
+
+    err_enter("fcsnap_snapshot_open");
+    if (out == NULL || name == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s is NULL", out == NULL ? "out" : "the name");
+    }
+    *out = NULL;
+    rc = host_check(host);
+    return rc < 0 ? rc : snapshot_open(host, name, out);
+}
+
+const char *fcsnap_snapshot_id(const fcsnap_snapshot *snapshot)
+{
+    return snapshot != NULL ? snapshot->manifest.id : NULL;
+}
+
+const char *fcsnap_snapshot_path(const fcsnap_snapshot *snapshot)
+{
+    return snapshot != NULL ? snapshot->path : NULL;
+}
+
+int32_t fcsnap_snapshot_info(const fcsnap_snapshot *snapshot, char **out)
+{
+    err_enter("fcsnap_snapshot_info");
+    if (snapshot == NULL || out == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s is NULL", out == NULL ? "out" : "the snapshot");
+    }
+    *out = NULL;
+    return json_print(snapshot->manifest.tree, out);
+}
+
+int32_t fcsnap_snapshot_delete(fcsnap_snapshot *snapshot)
+{
+    int rc;
+
+    err_enter("fcsnap_snapshot_delete");
+    if (snapshot == NULL) {
+        return err_set(FCSNAP_EINVAL, "the snapshot is NULL");
+    }
+    if (!snapshot->ours) {
+        return err_set(FCSNAP_EINVAL, "%s is not in the state directory of the host",
+                       snapshot->path);
+    }
+    rc = host_check(snapshot->host);
+    return rc < 0 ? rc : store_delete(snapshot->host->snapshots_fd, snapshot->manifest.id);
+}
+
+void fcsnap_snapshot_free(fcsnap_snapshot *snapshot)
+{
+    if (snapshot != NULL) {
+        snapshot_unref(snapshot);
+    }
+}
+
+/* Verify: one long job. */
+struct verify_op {
+    struct fcsnap_op op; /* first */
+    struct fcsnap_snapshot *snapshot;
+    struct job job;
+};
+
+static int verify_work(struct job *job)
+{
+    struct verify_op *verify = job->arg;
+    struct restore_input input = { .dir_fd = verify->snapshot->dir_fd,
+                                   .manifest = &verify->snapshot->manifest,
+                                   .verify = true,
+                                   .stop = &verify->op.canceled };
+
+    return restore_open(&input, NULL);
+}
+
+static int verify_step(struct fcsnap_op *op)
+{
+    struct verify_op *verify = (struct verify_op *)op;
+
+    verify->job.work = verify_work;
+    verify->job.arg = verify;
+    return job_run(verify->snapshot->host->workers, &verify->job, op);
+}
+
+static int verify_undo(struct fcsnap_op *op)
+{
+    struct verify_op *verify = (struct verify_op *)op;
+
+    atomic_store(&op->canceled, true);
+    return job_settle(&verify->job);
+}
+
+static void verify_free(struct fcsnap_op *op)
+{
+    struct verify_op *verify = (struct verify_op *)op;
+
+    snapshot_unref(verify->snapshot);
+    free(verify);
+}
+
+static const struct verb verify_verb = {
+    .name = "verify",
+    .steps =
+        (const struct step[]){
+            { "read", "verifying the snapshot", verify_step, false },
+            { 0 },
+        },
+    .undo =
+        (const struct step[]){
+            { "undo", "ending the check", verify_undo, false },
+            { 0 },
+        },
+    .free = verify_free,
+};
+
+int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms)
+{
+    struct verify_op *verify;
+    int rc;
+
+    err_enter("fcsnap_snapshot_verify");
+    if (snapshot == NULL) {
+        return err_set(FCSNAP_EINVAL, "the snapshot is NULL");
+    }
+    rc = host_check(snapshot->host);
+    if (rc < 0) {
+        return rc;
+    }
+    verify = calloc(1, sizeof(*verify));
+    if (verify == NULL) {
+        return err_nomem();
+    }
+    verify->snapshot = snapshot;
+    snapshot_ref(snapshot);
+    result_init(&verify->op, &verify_verb, snapshot->host, timeout_ms);
+    return result_run(snapshot->host, &verify->op);
+}
+
+int32_t fcsnap_restore_options_new(fcsnap_restore_options **out)
+{
+    err_enter("fcsnap_restore_options_new");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = calloc(1, sizeof(**out));
+    if (*out == NULL) {
+        return err_nomem();
+    }
+    (*out)->memory = FCSNAP_MEMORY_LAZY;
+    return 0;
+}
+
+int32_t fcsnap_restore_options_set_memory(fcsnap_restore_options *options, uint32_t memory)
+{
+    err_enter("fcsnap_restore_options_set_memory");
+    if (options == NULL) {
+        return err_set(FCSNAP_EINVAL, "the options are NULL");
+    }
+    if (memory < FCSNAP_MEMORY_FILE || memory > FCSNAP_MEMORY_EAGER) {
+        return err_set(FCSNAP_EINVAL, "memory mode %u", memory);
+    }
+    options->memory = memory;
+    return 0;
+}
+
+static int set_flag(fcsnap_restore_options *options, bool *field, int32_t value)
+{
+    if (options == NULL) {
+        return err_set(FCSNAP_EINVAL, "the options are NULL");
+    }
+    if (value != 0 && value != 1) {
+        return err_set(FCSNAP_EINVAL, "%d is neither 0 nor 1", value);
+    }
+    *field = value == 1;
+    return 0;
+}
+
+int32_t fcsnap_restore_options_set_verify(fcsnap_restore_options *options, int32_t verify)
+{
+    err_enter("fcsnap_restore_options_set_verify");
+    return set_flag(options, options != NULL ? &options->verify : NULL, verify);
+}
+
+int32_t fcsnap_restore_options_set_paused(fcsnap_restore_options *options, int32_t paused)
+{
+    err_enter("fcsnap_restore_options_set_paused");
+    return set_flag(options, options != NULL ? &options->paused : NULL, paused);
+}
+
+void fcsnap_restore_options_free(fcsnap_restore_options *options)
+{
+    free(options);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_SNAPSHOT_H
+#define HOST_SNAPSHOT_H
+
+#include "host/host.h"
+#include "snapshot/manifest.h"
+
+#include <fcsnap/snapshot.h>
+
+/* The handle of a snapshot: its directory, held open, and its manifest. */
+struct fcsnap_snapshot {
+    atomic_int references;
+    struct fcsnap_host *host;
+    int dir_fd;
+    char *path;
+    bool ours; /* in the host's state directory */
+    struct manifest manifest;
+};
+
+struct fcsnap_restore_options {
+    uint32_t memory;
+    bool verify;
+    bool paused;
+};
+
+/* Blocks to read the manifest. */
+int snapshot_open(struct fcsnap_host *host, const char *name, struct fcsnap_snapshot **out)
+    MUST_CHECK;
+void snapshot_ref(struct fcsnap_snapshot *snapshot);
+void snapshot_unref(struct fcsnap_snapshot *snapshot);
+
+#endif

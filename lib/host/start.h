@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_START_H
+#define HOST_START_H
+
+#include "host/result.h"
+#include "host/vm.h"
+
+/*
+ * What boot and restore have in common: a Firecracker that answers, and its
+ * end when something fails. Their operations begin with a struct start.
+ */
+struct start {
+    struct fcsnap_op op; /* first */
+    struct fcsnap_vm *vm;
+    struct vm_watcher watcher;
+    struct job library_job;
+    struct fswatch_entry appeared;
+};
+
+/* Make the VM and the operation's common part; on failure start->vm is NULL. */
+int start_init(struct start *start, const struct verb *verb, struct fcsnap_host *host,
+               int64_t timeout_ms) MUST_CHECK;
+
+/* Steps, in this order. */
+int start_spawn(struct fcsnap_op *op) MUST_CHECK;
+int start_library(struct fcsnap_op *op) MUST_CHECK;
+int start_api(struct fcsnap_op *op) MUST_CHECK;
+int start_version(struct fcsnap_op *op) MUST_CHECK;
+
+/* For the undo table. */
+int start_undo(struct fcsnap_op *op) MUST_CHECK;
+
+/* The blocking call: run it, give it up, and hand the VM out. */
+int start_run(struct start *start, fcsnap_vm **out) MUST_CHECK;
+
+/* For the verb's done and free. */
+void start_done(struct start *start);
+void start_free(struct start *start);
+
+#endif

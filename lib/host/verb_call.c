@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/json.h"
+#include "guest/frame.h"
+#include "host/result.h"
+#include "host/rpc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a lost connection may be the sign of a process that is about to be gone. */
+enum { LOST_NS = 50 * NS_PER_MS };
+
+struct call_op {
+    struct fcsnap_op op; /* first */
+    struct fcsnap_rpc *rpc;
+    struct vm_watcher watcher;
+    struct buf request;
+    uint64_t id;
+    struct call *call;
+    int64_t lost_ns;
+    struct err lost;
+    char *method;
+    char *result;
+};
+
+static int send_step(struct fcsnap_op *op)
+{
+    struct call_op *call = (struct call_op *)op;
+
+    vm_watch(call->rpc->vm, &call->watcher, op);
+    return channel_send(call->rpc->channel, call->id, call->request.data, call->request.size, op,
+                        &call->call);
+}
+
+/* A connection that ends with the process is not what the caller should hear of. */
+static int judge_loss(struct call_op *call)
+{
+    struct fcsnap_vm *vm = call->rpc->vm;
+
+    if (vm->ending) {
+        return vm_died(vm);
+    }
+    if (clock_ns() - call->lost_ns < LOST_NS) {
+        op_wake_at(&call->op, call->lost_ns + LOST_NS);
+        return STEP_WAIT;
+    }
+    return err_load(&call->lost);
+}
+
+static int answer_step(struct fcsnap_op *op)
+{
+    struct call_op *call = (struct call_op *)op;
+    int rc;
+
+    if (call->lost_ns != 0) {
+        return judge_loss(call);
+    }
+    rc = channel_take(call->rpc->channel, call->call, &call->result);
+    if (rc == STEP_WAIT) {
+        return STEP_WAIT;
+    }
+    call->call = NULL;
+    if (rc == FCSNAP_ECONNLOST) {
+        err_prefix("%s", call->method);
+        err_save(&call->lost);
+        call->lost_ns = clock_ns();
+        return judge_loss(call);
+    }
+    return rc < 0 ? err_prefix("%s", call->method) : 0;
+}
+
+static int give_up(struct fcsnap_op *op)
+{
+    struct call_op *call = (struct call_op *)op;
+
+    if (call->call != NULL) {
+        channel_give_up(call->rpc->channel, call->call);
+        call->call = NULL;
+    }
+    return STEP_DONE;
+}
+
+static void call_done(struct fcsnap_op *op)
+{
+    vm_unwatch(&((struct call_op *)op)->watcher);
+}
+
+static void call_free(struct fcsnap_op *op)
+{
+    struct call_op *call = (struct call_op *)op;
+
+    rpc_unref(call->rpc);
+    buf_free(&call->request);
+    free(call->method);
+    free(call->result);
+    free(call);
+}
+
+static const struct verb call_verb = {
+    .name = "call",
+    .steps =
+        (const struct step[]){
+            { "send", "sending a request", send_step, false },
+            { "answer", "waiting for the answer of the guest", answer_step, false },
+            { 0 },
+        },
+    .undo =
+        (const struct step[]){
+            { "undo", "giving up a call", give_up, false },
+            { 0 },
+        },
+    .done = call_done,
+    .free = call_free,
+};
+
+static int check_params(const char *params)
+{
+    json *value;
+    enum json_kind kind;
+    int rc;
+
+    if (params == NULL) {
+        return 0;
+    }
+    rc = json_parse(params, strlen(params), FRAME_LIMIT, FCSNAP_EINVAL, &value);
+    if (rc < 0) {
+        return err_prefix("params");
+    }
+    kind = json_kind(value);
+    json_free(value);
+    if (kind != JSON_OBJECT && kind != JSON_ARRAY) {
+        return err_set(FCSNAP_EINVAL, "params: an object or array is needed");
+    }
+    return 0;
+}
+
+static int fill(struct call_op *call, const char *method, const char *params)
+{
+    int rc;
+
+    call->method = strdup(method);
+    if (call->method == NULL) {
+        return err_nomem();
+    }
+    call->id = channel_next_id(call->rpc->channel);
+    rc = channel_request(&call->request, call->id, method, params);
+    if (rc == 0 && call->request.size > FRAME_LIMIT) {
+        rc = err_set(FCSNAP_EINVAL, "a request of %zu bytes; the limit is %d", call->request.size,
+                     FRAME_LIMIT);
+    }
+    return rc;
+}
+
+static int make(struct fcsnap_rpc *rpc, const char *method, const char *params,
+                int64_t timeout_ms, struct call_op **out)
+{
+    struct call_op *call;
+    int rc;
+
+    if (rpc == NULL || method == NULL) {
+        return err_set(FCSNAP_EINVAL, "the %s is NULL", rpc == NULL ? "channel" : "method");
+    }
+    if (!json_utf8_valid(method, strlen(method))) {
+        return err_set(FCSNAP_EINVAL, "the method is not UTF-8");
+    }
+    rc = check_params(params);
+    call = rc == 0 ? calloc(1, sizeof(*call)) : NULL;
+    if (call == NULL) {
+        return rc < 0 ? rc : err_nomem();
+    }
+    call->rpc = rpc;
+    rpc_ref(rpc);
+    result_init(&call->op, &call_verb, rpc->vm->host, timeout_ms);
+    rc = fill(call, method, params);
+    if (rc < 0) {
+        op_unref(&call->op);
+        return rc;
+    }
+    *out = call;
+    return 0;
+}
+
+int32_t fcsnap_rpc_call(fcsnap_rpc *rpc, const char *method, const char *params,
+                        int64_t timeout_ms, char **result)
+{
+    struct call_op *call;
+    int rc;
+
+    err_enter("fcsnap_rpc_call");
+    if (result != NULL) {
+        *result = NULL;
+    }
+    rc = make(rpc, method, params, timeout_ms, &call);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = host_run(rpc->vm->host, &call->op);
+    if (rc == 0 && result != NULL) {
+        *result = call->result;
+        call->result = NULL;
+    }
+    op_unref(&call->op);
+    return rc;
+}
+
+int32_t fcsnap_rpc_call_start(fcsnap_rpc *rpc, const char *method, const char *params,
+                              int64_t timeout_ms, fcsnap_op **out)
+{
+    struct call_op *call;
+    int rc;
+
+    err_enter("fcsnap_rpc_call_start");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    rc = make(rpc, method, params, timeout_ms, &call);
+    return rc < 0 ? rc : result_start(rpc->vm->host, &call->op, out);
+}
+
+int32_t fcsnap_op_take_text(fcsnap_op *op, char **out)
+{
+    err_enter("fcsnap_op_take_text");
+    return result_take(op, &call_verb, offsetof(struct call_op, result), (void **)out);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/fs.h"
+#include "host/result.h"
+#include "host/snapshot.h"
+#include "host/vm.h"
+#include "snapshot/capture.h"
+#include "snapshot/store.h"
+#include "vmm/swap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Capture: pause, let Firecracker write, resume; the rest, from the index to
+ * the rename, is done while the guest runs again.
+ */
+enum { MULTISLOT_MIB = 3072, GRACE_NS = 50 * NS_PER_MS };
+
+struct capture_op {
+    struct fcsnap_op op; /* first */
+    struct fcsnap_vm *vm;
+    struct vm_watcher watcher;
+    char id[ID_SIZE];
+    int dir_fd;
+    struct job begin_job;
+    struct job seal_job;
+    struct job discard_job;
+    bool paused_by_us;
+    bool resuming;
+    bool diff;
+    struct buf body;
+    int64_t began_ns;
+    int64_t paused_ns;
+    int64_t created_ns;
+    int64_t resumed_ns;
+    int64_t give_up_ns; /* of the undo: when a Firecracker that does not resume is killed */
+    struct fcsnap_snapshot *snapshot;
+};
+
+static const struct api_request pause_request = { "PATCH", "/vm", "{\"state\":\"Paused\"}" };
+static const struct api_request resume_request = { "PATCH", "/vm", "{\"state\":\"Resumed\"}" };
+
+static int turn_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+
+    vm_watch(capture->vm, &capture->watcher, op);
+    if (capture->vm->ending) {
+        return vm_died(capture->vm);
+    }
+    return slot_take(capture->vm, op);
+}
+
+static int begin_work(struct job *job)
+{
+    struct capture_op *capture = job->arg;
+
+    return store_begin(capture->vm->host->snapshots_fd, capture->id, &capture->dir_fd);
+}
+
+static int begin_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+
+    capture->begin_job.work = begin_work;
+    capture->begin_job.arg = capture;
+    return job_run(capture->vm->host->workers, &capture->begin_job, op);
+}
+
+static int pause_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+    struct fcsnap_vm *vm = capture->vm;
+    int rc;
+
+    if (capture->paused_ns == 0) {
+        /* Firecracker resets all connections of the guest; ours end with a reason. */
+        vm_close_channels(vm, "the connection was closed by a snapshot");
+        capture->paused_ns = clock_ns();
+    }
+    if (vm_get_state(vm) == FCSNAP_VM_PAUSED) {
+        return STEP_DONE;
+    }
+    rc = vm_call(vm, &pause_request, op);
+    if (rc == 0) {
+        capture->paused_by_us = true;
+        vm_set_state(vm, FCSNAP_VM_PAUSED);
+    }
+    return rc;
+}
+
+/* A Diff holds everything only if nothing was captured from this process before. */
+static bool diff_is_whole(struct fcsnap_vm *vm)
+{
+    if (vm->base != BASE_NONE ||
+        (vm->features.diff_broken_multislot && vm->mem_mib > MULTISLOT_MIB)) {
+        return false;
+    }
+    if (vm->tracks_dirty) {
+        return true;
+    }
+    /* Without tracking Firecracker asks what is resident, which misses what the host swapped. */
+    return vm->features.diff_without_tracking && swap_of(vm->process.pid) == 0;
+}
+
+static int make_body(struct capture_op *capture)
+{
+    struct buf vmstate = { 0 };
+    struct buf memory = { 0 };
+    const char *state_dir = capture->vm->host->state_dir;
+    int rc = buf_addf(&vmstate, "%s/snapshot/.tmp-%s/%s", state_dir, capture->id, VMSTATE_FILE);
+
+    if (rc == 0) {
+        rc = buf_addf(&memory, "%s/snapshot/.tmp-%s/%s", state_dir, capture->id, MEMORY_FILE);
+    }
+    buf_free(&capture->body);
+    if (rc == 0) {
+        rc = create_body(vmstate.data, memory.data, capture->diff, &capture->body);
+    }
+    buf_free(&vmstate);
+    buf_free(&memory);
+    return rc;
+}
+
+static int create_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+    struct fcsnap_vm *vm = capture->vm;
+    struct api_request request = { "PUT", "/snapshot/create", NULL };
+    int rc;
+
+    if (capture->body.size == 0) {
+        capture->diff = diff_is_whole(vm);
+        /* Until the snapshot has its name nobody knows what the dirty log counts from. */
+        vm->base = BASE_UNKNOWN;
+        rc = make_body(capture);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    request.body = capture->body.data;
+    rc = vm_call(vm, &request, op);
+    if (rc != 0) {
+        return rc;
+    }
+    if (capture->diff && !vm->tracks_dirty && swap_of(vm->process.pid) != 0) {
+        /* The host began to swap meanwhile: once more, all of it. */
+        buf_free(&capture->body);
+        return create_step(op);
+    }
+    capture->created_ns = clock_ns();
+    return STEP_DONE;
+}
+
+static int resume_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+    int rc = 0;
+
+    if (capture->paused_by_us) {
+        capture->resuming = true;
+        rc = vm_call(capture->vm, &resume_request, op);
+        capture->resuming = rc == STEP_WAIT;
+    }
+    if (rc == 0) {
+        capture->resumed_ns = clock_ns();
+        if (capture->paused_by_us) {
+            vm_set_state(capture->vm, FCSNAP_VM_RUNNING);
+            capture->paused_by_us = false;
+        }
+    }
+    return rc;
+}
+
+static int seal_work(struct job *job)
+{
+    struct capture_op *capture = job->arg;
+    struct fcsnap_host *host = capture->vm->host;
+    struct capture_input input = {
+        .snapshots_fd = host->snapshots_fd,
+        .dir_fd = capture->dir_fd,
+        .vm_fd = capture->vm->process.dir_fd,
+        .id = capture->id,
+        .firecracker = capture->vm->features.text,
+        .firecracker_path = host->firecracker,
+        .config = capture->vm->config,
+        .stop = &capture->op.canceled,
+    };
+    int rc = capture_seal(&input);
+
+    return rc < 0 ? rc : snapshot_open(host, capture->id, &capture->snapshot);
+}
+
+static int seal_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+
+    capture->seal_job.work = seal_work;
+    capture->seal_job.arg = capture;
+    return job_run(capture->vm->host->workers, &capture->seal_job, op);
+}
+
+static int publish_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+    struct fcsnap_vm *vm = capture->vm;
+
+    vm->base = BASE_SNAPSHOT;
+    pthread_mutex_lock(&vm->mutex);
+    vm->capture = (struct capture_times){ .pause_ns = capture->resumed_ns - capture->paused_ns,
+                                          .create_ns = capture->created_ns - capture->paused_ns,
+                                          .total_ns = clock_ns() - capture->began_ns,
+                                          .diff = capture->diff };
+    pthread_mutex_unlock(&vm->mutex);
+    return STEP_DONE;
+}
+
+/*
+ * Let the guest run again. A Firecracker that is at work when the limit
+ * passes, or does not resume, is in a state that nobody knows: killed.
+ */
+static int recover_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+    struct fcsnap_vm *vm = capture->vm;
+    int rc;
+
+    if (capture->give_up_ns == 0) {
+        capture->give_up_ns = op->late ? clock_ns() + GRACE_NS : op->deadline;
+    }
+    if (vm->slot_holder != op || vm->ended) {
+        return STEP_DONE;
+    }
+    if ((vm->api.in_flight && !capture->resuming) || clock_ns() >= capture->give_up_ns) {
+        vm_fail(vm, &op->error);
+        return vm_end(vm, op);
+    }
+    if (!capture->paused_by_us) {
+        return STEP_DONE;
+    }
+    if (capture->give_up_ns != DEADLINE_NEVER) {
+        op_wake_at(op, capture->give_up_ns);
+    }
+    rc = resume_step(op);
+    if (rc < 0 && !vm->ending) {
+        vm_fail(vm, &op->error);
+        return vm_end(vm, op);
+    }
+    return rc;
+}
+
+static int discard_work(struct job *job)
+{
+    struct capture_op *capture = job->arg;
+
+    fs_close(&capture->dir_fd);
+    return store_discard(capture->vm->host->snapshots_fd, capture->id);
+}
+
+static int discard_step(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+
+    atomic_store(&op->canceled, true);
+    if (job_settle(&capture->begin_job) == STEP_WAIT ||
+        job_settle(&capture->seal_job) == STEP_WAIT) {
+        return STEP_WAIT;
+    }
+    capture->discard_job.work = discard_work;
+    capture->discard_job.arg = capture;
+    return job_run(capture->vm->host->workers, &capture->discard_job, op);
+}
+
+static void capture_done(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+
+    slot_leave(capture->vm, op);
+    vm_unwatch(&capture->watcher);
+    fs_close(&capture->dir_fd);
+}
+
+static void capture_free(struct fcsnap_op *op)
+{
+    struct capture_op *capture = (struct capture_op *)op;
+
+    fcsnap_snapshot_free(capture->snapshot);
+    buf_free(&capture->body);
+    vm_unref(capture->vm);
+    free(capture);
+}
+
+static const struct verb capture_verb = {
+    .name = "capture",
+    .steps =
+        (const struct step[]){
+            { "turn", "waiting for the call before", turn_step, false },
+            { "begin", "making the snapshot's directory", begin_step, false },
+            { "pause", "pausing the VM", pause_step, true },
+            { "create", "writing the snapshot", create_step, true },
+            { "resume", "resuming the VM", resume_step, true },
+            { "seal", "finishing the snapshot", seal_step, false },
+            { "publish", "finishing the snapshot", publish_step, true },
+            { 0 },
+        },
+    .undo =
+        (const struct step[]){
+            { "recover", "resuming the VM", recover_step, false },
+            { "discard", "removing the snapshot's directory", discard_step, false },
+            { 0 },
+        },
+    .done = capture_done,
+    .free = capture_free,
+};
+
+static int make(fcsnap_vm *vm, int64_t timeout_ms, struct capture_op **out)
+{
+    struct capture_op *capture;
+    int rc;
+
+    if (vm == NULL) {
+        return err_set(FCSNAP_EINVAL, "the VM is NULL");
+    }
+    rc = host_check(vm->host);
+    if (rc < 0) {
+        return rc;
+    }
+    capture = calloc(1, sizeof(*capture));
+    if (capture == NULL) {
+        return err_nomem();
+    }
+    capture->vm = vm;
+    vm_ref(vm);
+    capture->dir_fd = -1;
+    capture->began_ns = clock_ns();
+    id_new(capture->id);
+    result_init(&capture->op, &capture_verb, vm->host, timeout_ms);
+    *out = capture;
+    return 0;
+}
+
+int32_t fcsnap_snapshot_create(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_snapshot **out)
+{
+    struct capture_op *capture;
+    int rc;
+
+    err_enter("fcsnap_snapshot_create");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    rc = make(vm, timeout_ms, &capture);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = host_run(vm->host, &capture->op);
+    if (rc == 0) {
+        *out = capture->snapshot;
+        capture->snapshot = NULL;
+    }
+    op_unref(&capture->op);
+    return rc;
+}
+
+int32_t fcsnap_snapshot_create_start(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_op **out)
+{
+    struct capture_op *capture;
+    int rc;
+
+    err_enter("fcsnap_snapshot_create_start");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    rc = make(vm, timeout_ms, &capture);
+    return rc < 0 ? rc : result_start(vm->host, &capture->op, out);
+}
+
+int32_t fcsnap_op_take_snapshot(fcsnap_op *op, fcsnap_snapshot **out)
+{
+    err_enter("fcsnap_op_take_snapshot");
+    return result_take(op, &capture_verb, offsetof(struct capture_op, snapshot), (void **)out);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+#include "host/result.h"
+#include "host/vm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Pause, resume, and raw requests: verbs that take a turn and talk to Firecracker. */
+enum { PATH_MAX_BYTES = 1000, BODY_MAX_BYTES = 51200 };
+
+struct control_op {
+    struct fcsnap_op op; /* first */
+    struct fcsnap_vm *vm;
+    struct vm_watcher watcher;
+    uint32_t target; /* state that is asked for */
+
+    /* A raw request. */
+    char *method;
+    char *path;
+    char *body;
+    long status;
+    struct buf response;
+};
+
+static int turn_step(struct fcsnap_op *op)
+{
+    struct control_op *control = (struct control_op *)op;
+
+    vm_watch(control->vm, &control->watcher, op);
+    if (control->vm->ending) {
+        return vm_died(control->vm);
+    }
+    return slot_take(control->vm, op);
+}
+
+static int state_step(struct fcsnap_op *op)
+{
+    struct control_op *control = (struct control_op *)op;
+    struct api_request request = { "PATCH", "/vm", "{\"state\":\"Paused\"}" };
+    int rc;
+
+    if (control->vm->ending) {
+        return vm_died(control->vm);
+    }
+    /* A redundant Resume silences vsock on some releases: it is never sent. */
+    if (vm_get_state(control->vm) == control->target) {
+        return STEP_DONE;
+    }
+    if (control->target == FCSNAP_VM_RUNNING) {
+        request.body = "{\"state\":\"Resumed\"}";
+    }
+    rc = vm_call(control->vm, &request, op);
+    if (rc == 0) {
+        vm_set_state(control->vm, control->target);
+    }
+    return rc;
+}
+
+/* A Firecracker that did not answer in time is in a state that nobody knows. */
+static int state_undo(struct fcsnap_op *op)
+{
+    struct control_op *control = (struct control_op *)op;
+    struct fcsnap_vm *vm = control->vm;
+
+    if (vm->slot_holder != op || vm->ended) {
+        return STEP_DONE;
+    }
+    if (!vm->api.in_flight && !vm->ending) {
+        return STEP_DONE;
+    }
+    vm_fail(vm, &op->error);
+    return vm_end(vm, op);
+}
+
+static int request_step(struct fcsnap_op *op)
+{
+    struct control_op *control = (struct control_op *)op;
+    struct api_request request = { control->method, control->path, control->body };
+    struct fcsnap_vm *vm = control->vm;
+    int rc;
+
+    if (strcmp(control->method, "GET") != 0 && strncmp(control->path, "/snapshot/create", 16) == 0) {
+        vm->base = BASE_UNKNOWN;
+    }
+    rc = vm_exchange(vm, &request, op);
+    if (rc != 0) {
+        return rc;
+    }
+    control->status = api_status(&vm->api);
+    return buf_add(&control->response, api_body(&vm->api)->data, api_body(&vm->api)->size);
+}
+
+static void take_state(struct fcsnap_vm *vm)
+{
+    const struct buf *body = api_body(&vm->api);
+    const char *state;
+    json *root;
+
+    if (json_parse(body->data, body->size, body->size, FCSNAP_EPROTO, &root) < 0) {
+        return;
+    }
+    state = json_text(json_get(root, "state"));
+    if (state != NULL && strcmp(state, "Paused") == 0) {
+        vm_set_state(vm, FCSNAP_VM_PAUSED);
+    } else if (state != NULL && strcmp(state, "Running") == 0) {
+        vm_set_state(vm, FCSNAP_VM_RUNNING);
+    }
+    json_free(root);
+}
+
+/* What the request changed is asked for, not guessed. */
+static int refresh_step(struct fcsnap_op *op)
+{
+    static const struct api_request request = { "GET", "/", NULL };
+    struct control_op *control = (struct control_op *)op;
+    int rc;
+
+    if (strcmp(control->method, "GET") == 0) {
+        return STEP_DONE;
+    }
+    rc = vm_call(control->vm, &request, op);
+    if (rc == STEP_WAIT) {
+        return STEP_WAIT;
+    }
+    if (rc == 0) {
+        take_state(control->vm);
+    }
+    /* The answer to the request counts, even if Firecracker ended with it. */
+    return STEP_DONE;
+}
+
+static int request_undo(struct fcsnap_op *op)
+{
+    struct control_op *control = (struct control_op *)op;
+
+    if (control->vm->slot_holder == op) {
+        api_abandon(&control->vm->api);
+    }
+    return STEP_DONE;
+}
+
+static void control_done(struct fcsnap_op *op)
+{
+    struct control_op *control = (struct control_op *)op;
+
+    slot_leave(control->vm, op);
+    vm_unwatch(&control->watcher);
+}
+
+static void control_free(struct fcsnap_op *op)
+{
+    struct control_op *control = (struct control_op *)op;
+
+    vm_unref(control->vm);
+    free(control->method);
+    free(control->path);
+    free(control->body);
+    buf_free(&control->response);
+    free(control);
+}
+
+static const struct verb state_verb = {
+    .name = "state",
+    .steps =
+        (const struct step[]){
+            { "turn", "waiting for the call before", turn_step, false },
+            { "set", "pausing or resuming the VM", state_step, true },
+            { 0 },
+        },
+    .undo =
+        (const struct step[]){
+            { "undo", "ending Firecracker", state_undo, false },
+            { 0 },
+        },
+    .done = control_done,
+    .free = control_free,
+};
+
+static const struct verb request_verb = {
+    .name = "request",
+    .steps =
+        (const struct step[]){
+            { "turn", "waiting for the call before", turn_step, false },
+            { "send", "waiting for Firecracker's answer", request_step, false },
+            { "refresh", "asking for the state of the VM", refresh_step, true },
+            { 0 },
+        },
+    .undo =
+        (const struct step[]){
+            { "undo", "giving up a request", request_undo, false },
+            { 0 },
+        },
+    .done = control_done,
+    .free = control_free,
+};
+
+static int make(fcsnap_vm *vm, const struct verb *verb, int64_t timeout_ms,
+                struct control_op **out)
+{
+    struct control_op *control;
+    int rc;
+
+    if (vm == NULL) {
+        return err_set(FCSNAP_EINVAL, "the VM is NULL");
+    }
+    rc = host_check(vm->host);
+    if (rc < 0) {
+        return rc;
+    }
+    control = calloc(1, sizeof(*control));
+    if (control == NULL) {
+        return err_nomem();
+    }
+    control->vm = vm;
+    vm_ref(vm);
+    result_init(&control->op, verb, vm->host, timeout_ms);
+    *out = control;
+    return 0;
+}
+
+static int run_state(fcsnap_vm *vm, uint32_t target, int64_t timeout_ms)
+{
+    struct control_op *control;
+    int rc = make(vm, &state_verb, timeout_ms, &control);
+
+    if (rc < 0) {
+        return rc;
+    }
+    control->target = target;
+    return result_run(vm->host, &control->op);
+}
+
+static int start_state(fcsnap_vm *vm, uint32_t target, int64_t timeout_ms, fcsnap_op **out)
+{
+    struct control_op *control;
+    int rc;
+
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    rc = make(vm, &state_verb, timeout_ms, &control);
+    if (rc < 0) {
+        return rc;
+    }
+    control->target = target;
+    return result_start(vm->host, &control->op, out);
+}
+
+int32_t fcsnap_vm_pause(fcsnap_vm *vm, int64_t timeout_ms)
+{
+    err_enter("fcsnap_vm_pause");
+    return run_state(vm, FCSNAP_VM_PAUSED, timeout_ms);
+}
+
+int32_t fcsnap_vm_pause_start(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_op **out)
+{
+    err_enter("fcsnap_vm_pause_start");
+    return start_state(vm, FCSNAP_VM_PAUSED, timeout_ms, out);
+}
+
+int32_t fcsnap_vm_resume(fcsnap_vm *vm, int64_t timeout_ms)
+{
+    err_enter("fcsnap_vm_resume");
+    return run_state(vm, FCSNAP_VM_RUNNING, timeout_ms);
+}
+
+int32_t fcsnap_vm_resume_start(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_op **out)
+{
+    err_enter("fcsnap_vm_resume_start");
+    return start_state(vm, FCSNAP_VM_RUNNING, timeout_ms, out);
+}
+
+static int check_request(const char *method, const char *path, const char *body)
+{
+    static const char *const methods[] = { "GET", "PUT", "PATCH", "DELETE" };
+    bool known = false;
+
+    if (method == NULL || path == NULL) {
+        return err_set(FCSNAP_EINVAL, "the %s is NULL", method == NULL ? "method" : "path");
+    }
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        known = known || strcmp(method, methods[i]) == 0;
+    }
+    if (!known) {
+        return err_set(FCSNAP_EINVAL, "method \"%.16s\"", method);
+    }
+    if (path[0] != '/' || strlen(path) > PATH_MAX_BYTES || strpbrk(path, " \t\r\n") != NULL) {
+        return err_set(FCSNAP_EINVAL, "path \"%.64s\"", path);
+    }
+    if (body != NULL && strlen(body) > BODY_MAX_BYTES) {
+        return err_set(FCSNAP_EINVAL, "a body of %zu bytes; the limit is %d", strlen(body),
+                       BODY_MAX_BYTES);
+    }
+    return 0;
+}
+
+static int fill_request(struct control_op *control, const struct api_request *request)
+{
+    control->method = strdup(request->method);
+    control->path = strdup(request->path);
+    control->body = request->body != NULL ? strdup(request->body) : NULL;
+    if (control->method == NULL || control->path == NULL ||
+        (request->body != NULL && control->body == NULL)) {
+        return err_nomem();
+    }
+    return 0;
+}
+
+int32_t fcsnap_vm_api(fcsnap_vm *vm, const char *method, const char *path, const char *body,
+                      int64_t timeout_ms, int32_t *status, char **response)
+{
+    struct api_request request = { method, path, body };
+    struct control_op *control;
+    int rc;
+
+    err_enter("fcsnap_vm_api");
+    if (response != NULL) {
+        *response = NULL;
+    }
+    if (status == NULL) {
+        return err_set(FCSNAP_EINVAL, "status is NULL");
+    }
+    rc = check_request(method, path, body);
+    if (rc == 0) {
+        rc = make(vm, &request_verb, timeout_ms, &control);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = fill_request(control, &request);
+    if (rc == 0) {
+        rc = host_run(vm->host, &control->op);
+    }
+    if (rc == 0) {
+        *status = (int32_t)control->status;
+        if (response != NULL && control->response.size > 0) {
+            *response = buf_take(&control->response);
+        }
+    }
+    op_unref(&control->op);
+    return rc;
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/sock.h"
+#include "host/snapshot.h"
+#include "host/start.h"
+#include "snapshot/restore.h"
+#include "vmm/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Restore: Firecracker starts while the image is opened and checked; then it
+ * loads, and the pager serves what it and the guest touch.
+ */
+#define UFFD_SOCKET "uffd.sock"
+
+struct restore_op {
+    struct start start; /* first */
+    struct fcsnap_snapshot *snapshot;
+    struct fcsnap_restore_options options;
+    struct job open_job;
+    struct job links_job;
+    struct image *image;
+    struct buf body;
+};
+
+static bool is_paged(const struct restore_op *restore)
+{
+    return restore->options.memory != FCSNAP_MEMORY_FILE;
+}
+
+static int check_step(struct fcsnap_op *op)
+{
+    struct restore_op *restore = (struct restore_op *)op;
+    const struct manifest *manifest = &restore->snapshot->manifest;
+
+    if (manifest->page_size == 4096) {
+        return STEP_DONE;
+    }
+    if (!is_paged(restore)) {
+        return err_set(FCSNAP_EINCOMPATIBLE,
+                       "memory of %u KiB pages cannot be mapped from a file, only served",
+                       manifest->page_size / 1024);
+    }
+    return config_check_pool(manifest->mem_size_mib);
+}
+
+static int open_work(struct job *job)
+{
+    struct restore_op *restore = job->arg;
+    struct restore_input input = { .dir_fd = restore->snapshot->dir_fd,
+                                   .manifest = &restore->snapshot->manifest,
+                                   .verify = restore->options.verify,
+                                   .stop = &restore->start.op.canceled };
+    int rc = restore_open(&input, is_paged(restore) ? &restore->image : NULL);
+
+    if (rc < 0) {
+        return err_prefix("snapshot %s", restore->snapshot->path);
+    }
+    vm_reached(restore->start.vm, VM_PHASE_IMAGE_OPEN);
+    return 0;
+}
+
+static int open_image(struct restore_op *restore)
+{
+    restore->open_job.work = open_work;
+    restore->open_job.arg = restore;
+    return job_run(restore->start.vm->host->workers, &restore->open_job, &restore->start.op);
+}
+
+/* The image is opened side by side: that it is not open yet is no reason to wait here. */
+static int spawn_step(struct fcsnap_op *op)
+{
+    int spawned = start_spawn(op);
+    int opened = open_image((struct restore_op *)op);
+
+    return opened < 0 ? opened : spawned;
+}
+
+static int links_work(struct job *job)
+{
+    struct restore_op *restore = job->arg;
+    const struct manifest *manifest = &restore->snapshot->manifest;
+    int rc = 0;
+
+    for (size_t i = 0; i < manifest->drive_count && rc == 0; i++) {
+        char name[80];
+
+        snprintf(name, sizeof(name), "drive-%s", manifest->drives[i].id);
+        rc = process_link(&restore->start.vm->process, name, manifest->drives[i].path);
+    }
+    return rc;
+}
+
+static int links_step(struct fcsnap_op *op)
+{
+    struct restore_op *restore = (struct restore_op *)op;
+
+    if (restore->snapshot->manifest.drive_count == 0) {
+        return STEP_DONE;
+    }
+    restore->links_job.work = links_work;
+    restore->links_job.arg = restore;
+    return job_run(restore->start.vm->host->workers, &restore->links_job, op);
+}
+
+static int open_session(struct restore_op *restore)
+{
+    struct fcsnap_vm *vm = restore->start.vm;
+    struct session_options options = {
+        .image = restore->image,
+        .pidfd = vm->process.pidfd,
+        .peer_pid = vm->process.pid,
+        .mode = restore->options.memory == FCSNAP_MEMORY_EAGER ? SESSION_EAGER : SESSION_LAZY,
+        .give_back_max = SESSION_GIVE_BACK,
+        .fault_around = SESSION_FAULT_AROUND,
+    };
+    struct session *session;
+    int rc = sock_listen_at(vm->process.dir_fd, UFFD_SOCKET, &options.listen_fd);
+
+    if (rc == 0) {
+        rc = session_open(vm->host->pager, &options, &vm->observer, &session);
+    }
+    if (rc == 0) {
+        pthread_mutex_lock(&vm->mutex);
+        vm->session = session;
+        pthread_mutex_unlock(&vm->mutex);
+    }
+    return rc;
+}
+
+static int image_step(struct fcsnap_op *op)
+{
+    struct restore_op *restore = (struct restore_op *)op;
+    struct fcsnap_vm *vm = restore->start.vm;
+    int rc = open_image(restore);
+
+    if (rc != 0) {
+        return rc;
+    }
+    if (vm->ending) {
+        return vm_died(vm);
+    }
+    return is_paged(restore) ? open_session(restore) : STEP_DONE;
+}
+
+static int make_body(struct restore_op *restore)
+{
+    struct fcsnap_vm *vm = restore->start.vm;
+    const char *directory = restore->snapshot->path;
+    struct buf vmstate = { 0 };
+    struct buf memory = { 0 };
+    struct load_request request = {
+        .backend = is_paged(restore) ? "Uffd" : "File",
+        .track_dirty = restore->snapshot->manifest.track_dirty,
+        .resume = !restore->options.paused,
+    };
+    int rc = buf_addf(&vmstate, "%s/%s", directory, VMSTATE_FILE);
+
+    if (rc == 0) {
+        rc = is_paged(restore) ? buf_addf(&memory, "%s", UFFD_SOCKET)
+                               : buf_addf(&memory, "%s/%s", directory, MEMORY_FILE);
+    }
+    if (rc == 0) {
+        request.vmstate = vmstate.data;
+        request.backend_path = memory.data;
+        rc = load_body(&vm->features, &request, &restore->body);
+    }
+    vm->tracks_dirty = request.track_dirty;
+    buf_free(&vmstate);
+    buf_free(&memory);
+    return rc;
+}
+
+static int load_step(struct fcsnap_op *op)
+{
+    struct restore_op *restore = (struct restore_op *)op;
+    struct fcsnap_vm *vm = restore->start.vm;
+    struct api_request request = { "PUT", "/snapshot/load", NULL };
+    int rc;
+
+    if (restore->body.size == 0) {
+        rc = make_body(restore);
+        if (rc < 0) {
+            return rc;
+        }
+        vm_reached(vm, VM_PHASE_LOAD_SENT);
+    }
+    request.body = restore->body.data;
+    rc = vm_call(vm, &request, op);
+    if (rc == 0) {
+        vm_reached(vm, VM_PHASE_LOAD_ANSWERED);
+    }
+    return rc;
+}
+
+static int populate_step(struct fcsnap_op *op)
+{
+    struct restore_op *restore = (struct restore_op *)op;
+    struct fcsnap_vm *vm = restore->start.vm;
+
+    if (vm->ending) {
+        return vm_died(vm);
+    }
+    if (restore->options.memory != FCSNAP_MEMORY_EAGER || atomic_load(&vm->populated)) {
+        return STEP_DONE;
+    }
+    return STEP_WAIT;
+}
+
+static int publish_step(struct fcsnap_op *op)
+{
+    static const char *const modes[] = { NULL, "file", "lazy", "eager" };
+    struct restore_op *restore = (struct restore_op *)op;
+    struct fcsnap_vm *vm = restore->start.vm;
+    int rc;
+
+    vm->base = BASE_SNAPSHOT;
+    vm->mem_mib = restore->snapshot->manifest.mem_size_mib;
+    pthread_mutex_lock(&vm->mutex);
+    rc = json_print(restore->snapshot->manifest.config, &vm->config);
+    snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", restore->snapshot->manifest.id);
+    vm->memory_mode = modes[restore->options.memory];
+    vm->state = restore->options.paused ? FCSNAP_VM_PAUSED : FCSNAP_VM_RUNNING;
+    pthread_mutex_unlock(&vm->mutex);
+    return rc;
+}
+
+static int undo_step(struct fcsnap_op *op)
+{
+    struct restore_op *restore = (struct restore_op *)op;
+
+    /* A check of the whole image ends soon after this. */
+    atomic_store(&op->canceled, true);
+    if (job_settle(&restore->open_job) == STEP_WAIT ||
+        job_settle(&restore->links_job) == STEP_WAIT) {
+        return STEP_WAIT;
+    }
+    return start_undo(op);
+}
+
+static void restore_done(struct fcsnap_op *op)
+{
+    start_done((struct start *)op);
+}
+
+static void restore_free(struct fcsnap_op *op)
+{
+    struct restore_op *restore = (struct restore_op *)op;
+
+    start_free(&restore->start);
+    if (restore->image != NULL) {
+        image_unref(restore->image);
+    }
+    buf_free(&restore->body);
+    snapshot_unref(restore->snapshot);
+    free(restore);
+}
+
+static const struct verb restore_verb = {
+    .name = "restore",
+    .steps =
+        (const struct step[]){
+            { "check", "checking the options", check_step, false },
+            { "spawn", "starting Firecracker", spawn_step, false },
+            { "library", "loading libcurl", start_library, false },
+            { "api", "waiting for Firecracker's API", start_api, false },
+            { "version", "asking Firecracker's version", start_version, false },
+            { "links", "preparing the VM's directory", links_step, false },
+            { "image", "opening the snapshot", image_step, false },
+            { "load", "loading the snapshot", load_step, false },
+            { "populate", "copying the memory", populate_step, false },
+            { "publish", "taking over the VM", publish_step, false },
+            { 0 },
+        },
+    .undo =
+        (const struct step[]){
+            { "undo", "ending Firecracker", undo_step, false },
+            { 0 },
+        },
+    .done = restore_done,
+    .free = restore_free,
+};
+
+static int make(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options,
+                int64_t timeout_ms, struct restore_op **out)
+{
+    struct restore_op *restore;
+    int rc;
+
+    if (snapshot == NULL) {
+        return err_set(FCSNAP_EINVAL, "the snapshot is NULL");
+    }
+    rc = host_check(snapshot->host);
+    if (rc < 0) {
+        return rc;
+    }
+    restore = calloc(1, sizeof(*restore));
+    if (restore == NULL) {
+        return err_nomem();
+    }
+    rc = start_init(&restore->start, &restore_verb, snapshot->host, timeout_ms);
+    if (rc < 0) {
+        free(restore);
+        return rc;
+    }
+    restore->snapshot = snapshot;
+    snapshot_ref(snapshot);
+    restore->options = options != NULL ? *options
+                                       : (struct fcsnap_restore_options){
+                                             .memory = FCSNAP_MEMORY_LAZY };
+    *out = restore;
+    return 0;
+}
+
+int32_t fcsnap_vm_restore(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options,
+                          int64_t timeout_ms, fcsnap_vm **out)
+{
+    struct restore_op *restore;
+    int rc;
+
+    err_enter("fcsnap_vm_restore");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    rc = make(snapshot, options, timeout_ms, &restore);
+    return rc < 0 ? rc : start_run(&restore->start, out);
+}
+
+int32_t fcsnap_vm_restore_start(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options,
+                                int64_t timeout_ms, fcsnap_op **out)
+{
+    struct restore_op *restore;
+    int rc;
+
+    err_enter("fcsnap_vm_restore_start");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    rc = make(snapshot, options, timeout_ms, &restore);
+    return rc < 0 ? rc : result_start(snapshot->host, &restore->start.op, out);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/result.h"
+#include "host/vm.h"
+
+#include <stdlib.h>
+
+/* Stop and wait: they need no turn, and end when nothing of the VM is left. */
+struct stop_op {
+    struct fcsnap_op op; /* first */
+    struct fcsnap_vm *vm;
+    struct vm_watcher watcher;
+    bool kill;
+};
+
+static int gone_step(struct fcsnap_op *op)
+{
+    struct stop_op *stop = (struct stop_op *)op;
+
+    vm_watch(stop->vm, &stop->watcher, op);
+    if (stop->kill) {
+        vm_kill(stop->vm);
+    }
+    return stop->vm->ended ? STEP_DONE : STEP_WAIT;
+}
+
+static void stop_done(struct fcsnap_op *op)
+{
+    vm_unwatch(&((struct stop_op *)op)->watcher);
+}
+
+static void stop_free(struct fcsnap_op *op)
+{
+    struct stop_op *stop = (struct stop_op *)op;
+
+    vm_unref(stop->vm);
+    free(stop);
+}
+
+static const struct verb stop_verb = {
+    .name = "stop",
+    .steps =
+        (const struct step[]){
+            { "gone", "waiting for the end of the VM", gone_step, false },
+            { 0 },
+        },
+    .done = stop_done,
+    .free = stop_free,
+};
+
+static int run_stop(fcsnap_vm *vm, bool kill, int64_t timeout_ms)
+{
+    struct stop_op *stop;
+    int rc;
+
+    if (vm == NULL) {
+        return err_set(FCSNAP_EINVAL, "the VM is NULL");
+    }
+    rc = host_check(vm->host);
+    if (rc < 0) {
+        return rc;
+    }
+    stop = calloc(1, sizeof(*stop));
+    if (stop == NULL) {
+        return err_nomem();
+    }
+    stop->vm = vm;
+    vm_ref(vm);
+    stop->kill = kill;
+    result_init(&stop->op, &stop_verb, vm->host, timeout_ms);
+    return result_run(vm->host, &stop->op);
+}
+
+int32_t fcsnap_vm_stop(fcsnap_vm *vm, int64_t timeout_ms)
+{
+    err_enter("fcsnap_vm_stop");
+    return run_stop(vm, true, timeout_ms);
+}
+
+int32_t fcsnap_vm_wait(fcsnap_vm *vm, int64_t timeout_ms, int32_t *exit_code)
+{
+    int rc;
+
+    err_enter("fcsnap_vm_wait");
+    rc = run_stop(vm, false, timeout_ms);
+    if (rc == 0 && exit_code != NULL) {
+        *exit_code = vm_exit_code(vm);
+    }
+    return rc;
+}
+
+int32_t fcsnap_vm_kill(fcsnap_vm *vm)
+{
+    err_enter("fcsnap_vm_kill");
+    if (vm == NULL) {
+        return err_set(FCSNAP_EINVAL, "the VM is NULL");
+    }
+    vm_kill(vm);
+    return 0;
+}
+
+void fcsnap_vm_free(fcsnap_vm *vm)
+{
+    if (vm != NULL) {
+        vm_kill(vm);
+        vm_unref(vm);
+    }
+}

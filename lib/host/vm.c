@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/vm.h"
+
+#include "base/clock.h"
+#include "host/rpc.h"
+#include "vmm/http.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OF_PROCESS(p) ((struct fcsnap_vm *)((char *)(p)-offsetof(struct fcsnap_vm, process)))
+#define OF_OBSERVER(o) ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, observer)))
+#define OF_PAGER_TASK(t) ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, pager_task)))
+#define OF_CLOSED(t) ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, session_closed)))
+#define OF_TEARDOWN(o) ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, teardown)))
+#define OF_REMOVE(j) ((struct fcsnap_vm *)((char *)(j)-offsetof(struct fcsnap_vm, remove_job)))
+
+/* How long a cut API connection may be the sign of a process that is about to be gone. */
+enum { LOST_NS = 200 * NS_PER_MS };
+
+void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op)
+{
+    if (watcher->at != NULL) {
+        return;
+    }
+    watcher->op = op;
+    watcher->next = vm->watchers;
+    watcher->at = &vm->watchers;
+    if (vm->watchers != NULL) {
+        vm->watchers->at = &watcher->next;
+    }
+    vm->watchers = watcher;
+}
+
+void vm_unwatch(struct vm_watcher *watcher)
+{
+    if (watcher->at == NULL) {
+        return;
+    }
+    *watcher->at = watcher->next;
+    if (watcher->next != NULL) {
+        watcher->next->at = watcher->at;
+    }
+    watcher->at = NULL;
+}
+
+static void wake_watchers(struct fcsnap_vm *vm)
+{
+    for (struct vm_watcher *watcher = vm->watchers; watcher != NULL; watcher = watcher->next) {
+        op_wake(watcher->op);
+    }
+}
+
+void vm_reached(struct fcsnap_vm *vm, enum vm_phase phase)
+{
+    long long none = 0;
+
+    /* The first time counts: a second channel does not move "connected". */
+    atomic_compare_exchange_strong(&vm->phases[phase], &none, clock_ns() - vm->began_ns);
+}
+
+void vm_set_state(struct fcsnap_vm *vm, uint32_t state)
+{
+    pthread_mutex_lock(&vm->mutex);
+    vm->state = state;
+    pthread_mutex_unlock(&vm->mutex);
+}
+
+uint32_t vm_get_state(struct fcsnap_vm *vm)
+{
+    uint32_t state;
+
+    pthread_mutex_lock(&vm->mutex);
+    state = vm->state;
+    pthread_mutex_unlock(&vm->mutex);
+    return state;
+}
+
+void vm_kill(struct fcsnap_vm *vm)
+{
+    pthread_mutex_lock(&vm->mutex);
+    if (vm->process_open) {
+        process_kill(&vm->process);
+    }
+    pthread_mutex_unlock(&vm->mutex);
+}
+
+void vm_fail(struct fcsnap_vm *vm, const struct err *reason)
+{
+    pthread_mutex_lock(&vm->mutex);
+    if (vm->fault.code == 0 && vm->state != FCSNAP_VM_EXITED) {
+        vm->fault = *reason;
+        event_post(&vm->host->events, &vm->event, EVENT_VM_FAULT);
+    }
+    if (vm->process_open) {
+        process_kill(&vm->process);
+    }
+    pthread_mutex_unlock(&vm->mutex);
+}
+
+int vm_died(struct fcsnap_vm *vm)
+{
+    char line[ERR_QUOTE + 1] = "";
+    char end[64];
+    struct err fault;
+
+    pthread_mutex_lock(&vm->mutex);
+    fault = vm->fault;
+    pthread_mutex_unlock(&vm->mutex);
+    if (fault.code != 0) {
+        return err_load(&fault);
+    }
+    process_describe_end(&vm->process, end, sizeof(end));
+    if (vm->process.console_open) {
+        console_last_line(&vm->process.console, line);
+    }
+    return err_set(FCSNAP_EDIED, "Firecracker ended with %s; its last line: \"%s\"", end, line);
+}
+
+/* The teardown: close the session, remove the directory. */
+
+static int close_session(struct fcsnap_op *op)
+{
+    struct fcsnap_vm *vm = OF_TEARDOWN(op);
+    struct session *session;
+
+    pthread_mutex_lock(&vm->mutex);
+    session = vm->session;
+    vm->session = NULL;
+    pthread_mutex_unlock(&vm->mutex);
+    if (session != NULL) {
+        session_read_counters(session, &vm->counters);
+        vm->session_is_closed = false;
+        session_close(session, vm->host->reactor, &vm->session_closed);
+    }
+    return vm->session_is_closed ? STEP_DONE : STEP_WAIT;
+}
+
+static void session_was_closed(struct task *task)
+{
+    struct fcsnap_vm *vm = OF_CLOSED(task);
+
+    vm->session_is_closed = true;
+    op_wake(&vm->teardown);
+}
+
+static int close_api(struct fcsnap_op *op)
+{
+    struct fcsnap_vm *vm = OF_TEARDOWN(op);
+
+    http_free(vm->api.http);
+    vm->api.http = NULL;
+    return STEP_DONE;
+}
+
+static int remove_work(struct job *job)
+{
+    struct fcsnap_vm *vm = OF_REMOVE(job);
+
+    return process_remove(&vm->process);
+}
+
+static int remove_directory(struct fcsnap_op *op)
+{
+    struct fcsnap_vm *vm = OF_TEARDOWN(op);
+    int rc;
+
+    vm->remove_job.work = remove_work;
+    rc = job_run(vm->host->workers, &vm->remove_job, op);
+    if (rc < 0) {
+        log_write(&vm->host->log, LOG_ERROR, "VM %s: %s", vm->process.id, fcsnap_last_error());
+        return STEP_DONE;
+    }
+    return rc;
+}
+
+static void teardown_done(struct fcsnap_op *op)
+{
+    struct fcsnap_vm *vm = OF_TEARDOWN(op);
+
+    vm->ended = true;
+    event_post(&vm->host->events, &vm->event, EVENT_VM_EXITED);
+    wake_watchers(vm);
+    host_remove_vm(vm->host, vm);
+}
+
+static void teardown_free(struct fcsnap_op *op)
+{
+    vm_unref(OF_TEARDOWN(op));
+}
+
+static const struct verb teardown_verb = {
+    .name = "teardown",
+    .steps =
+        (const struct step[]){
+            { "session", "closing the memory", close_session, true },
+            { "api", "closing the API", close_api, true },
+            { "remove", "removing the directory", remove_directory, true },
+            { 0 },
+        },
+    .done = teardown_done,
+    .free = teardown_free,
+};
+
+static void start_teardown(struct fcsnap_vm *vm)
+{
+    if (vm->ending) {
+        return;
+    }
+    vm->ending = true;
+    vm_set_state(vm, FCSNAP_VM_EXITED);
+    api_drain(&vm->api);
+    /* Who waits for an answer runs once more, before the API goes. */
+    wake_watchers(vm);
+    vm_close_channels(vm, NULL);
+    op_start(&vm->teardown);
+    op_unref(&vm->teardown);
+}
+
+static void process_exited(struct process *process)
+{
+    start_teardown(OF_PROCESS(process));
+}
+
+/* What the pager tells; its thread only leaves notes. */
+
+static void memory_connected(struct session_observer *observer)
+{
+    vm_reached(OF_OBSERVER(observer), VM_PHASE_DESCRIPTOR_RECEIVED);
+}
+
+static void memory_populated(struct session_observer *observer)
+{
+    struct fcsnap_vm *vm = OF_OBSERVER(observer);
+
+    vm_reached(vm, VM_PHASE_POPULATED);
+    atomic_store(&vm->populated, true);
+    reactor_post(vm->host->reactor, &vm->pager_task);
+}
+
+static void memory_failed(struct session_observer *observer, const struct err *error)
+{
+    vm_fail(OF_OBSERVER(observer), error);
+}
+
+static void pager_told(struct task *task)
+{
+    wake_watchers(OF_PAGER_TASK(task));
+}
+
+int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
+{
+    struct fcsnap_vm *vm = calloc(1, sizeof(*vm));
+
+    *out = vm;
+    if (vm == NULL) {
+        return err_nomem();
+    }
+    atomic_init(&vm->references, 1);
+    atomic_init(&vm->populated, false);
+    for (int i = 0; i < VM_PHASE_COUNT; i++) {
+        atomic_init(&vm->phases[i], 0);
+    }
+    vm->host = host;
+    host_ref(host);
+    vm->began_ns = clock_ns();
+    vm->event.number = host_next_number(host);
+    vm->session_is_closed = true;
+    vm->session_closed.run = session_was_closed;
+    vm->pager_task.run = pager_told;
+    vm->observer = (struct session_observer){ .connected = memory_connected,
+                                              .populated = memory_populated,
+                                              .failed = memory_failed };
+    pthread_mutex_init(&vm->mutex, NULL);
+    process_init(&vm->process, host->reactor, host->vms_fd);
+    vm->process.exited = process_exited;
+    op_init(&vm->teardown, &teardown_verb, host->reactor, -1);
+    return 0;
+}
+
+void vm_ref(struct fcsnap_vm *vm)
+{
+    atomic_fetch_add(&vm->references, 1);
+}
+
+void vm_unref(struct fcsnap_vm *vm)
+{
+    if (atomic_fetch_sub(&vm->references, 1) != 1) {
+        return;
+    }
+    event_forget(&vm->host->events, &vm->event);
+    process_close(&vm->process);
+    pthread_mutex_destroy(&vm->mutex);
+    free(vm->config);
+    host_unref(vm->host);
+    free(vm);
+}
+
+int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    struct process *process = &vm->process;
+    int rc;
+
+    if (!process->spawn.started) {
+        /* From here on something of it may lie outside our memory: its own reference. */
+        vm_ref(vm);
+        host_add_vm(vm->host, vm);
+    }
+    rc = process_start(process, vm->host->spawner, vm->host->firecracker, op);
+    if (rc != 0 && !process->exit_watch.set) {
+        return rc;
+    }
+    pthread_mutex_lock(&vm->mutex);
+    vm->process_open = true;
+    pthread_mutex_unlock(&vm->mutex);
+    vm_reached(vm, VM_PHASE_SPAWNED);
+    return rc;
+}
+
+int vm_end(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    if (!vm->process.spawn.started || vm->ended) {
+        return STEP_DONE;
+    }
+    /* A start that was interrupted is seen through, so that nothing of it is lost. */
+    if (vm->process.pidfd < 0 && vm_spawn(vm, op) == STEP_WAIT) {
+        return STEP_WAIT;
+    }
+    if (process_is_gone(&vm->process)) {
+        start_teardown(vm);
+    } else {
+        vm_kill(vm);
+    }
+    return STEP_WAIT;
+}
+
+static int exchange(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op,
+                    int (*how)(struct api *, const struct api_request *, struct fcsnap_op *))
+{
+    int rc;
+
+    if (vm->ending && !vm->api.in_flight) {
+        return vm_died(vm);
+    }
+    if (vm->lost_ns == 0) {
+        rc = how(&vm->api, request, op);
+        if (rc != FCSNAP_EPROTO && rc != STEP_WAIT) {
+            return rc;
+        }
+        if (rc == STEP_WAIT && !vm->ending) {
+            return STEP_WAIT;
+        }
+        if (rc == FCSNAP_EPROTO && !vm->ending) {
+            err_save(&vm->lost);
+            vm->lost_ns = clock_ns();
+        }
+    }
+    if (vm->ending) {
+        api_abandon(&vm->api);
+        return vm_died(vm);
+    }
+    if (clock_ns() - vm->lost_ns < LOST_NS) {
+        op_wake_at(op, vm->lost_ns + LOST_NS);
+        return STEP_WAIT;
+    }
+    vm->lost_ns = 0;
+    return err_load(&vm->lost);
+}
+
+int vm_call(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op)
+{
+    return exchange(vm, request, op, api_call);
+}
+
+int vm_exchange(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op)
+{
+    return exchange(vm, request, op, api_exchange);
+}

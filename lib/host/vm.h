@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_VM_H
+#define HOST_VM_H
+
+#include "host/host.h"
+#include "memory/pager.h"
+#include "vmm/api.h"
+#include "vmm/features.h"
+#include "vmm/process.h"
+
+#include <fcsnap/vm.h>
+
+/*
+ * A VM: its process, its API, its memory session. Boot and restore make one,
+ * other verbs take turns on it, and the end of the process starts its
+ * teardown, an operation of its own that nobody can cancel.
+ */
+
+/* When a phase was reached, in nanoseconds since the verb began. */
+#define VM_PHASES(X)                                                                               \
+    X(SPAWNED, "spawned")                                                                          \
+    X(API_READY, "api_ready")                                                                      \
+    X(CONFIGURED, "configured")                                                                    \
+    X(STARTED, "started")                                                                          \
+    X(IMAGE_OPEN, "image_open")                                                                    \
+    X(LOAD_SENT, "load_sent")                                                                      \
+    X(DESCRIPTOR_RECEIVED, "descriptor_received")                                                  \
+    X(LOAD_ANSWERED, "load_answered")                                                              \
+    X(POPULATED, "populated")                                                                      \
+    X(CONNECTED, "connected")                                                                      \
+    X(PROVEN, "proven")
+
+enum vm_phase {
+#define VM_PHASE_VALUE(name, text) VM_PHASE_##name,
+    VM_PHASES(VM_PHASE_VALUE)
+#undef VM_PHASE_VALUE
+        VM_PHASE_COUNT
+};
+
+/*
+ * What the dirty log of the process counts from: nothing, so the next Diff
+ * holds every page; or nobody knows, since some create may have consumed it.
+ */
+enum dirty_base { BASE_NONE, BASE_SNAPSHOT, BASE_UNKNOWN };
+
+/* An operation that is woken whenever something happens to the VM. */
+struct vm_watcher {
+    struct vm_watcher *next;
+    struct vm_watcher **at; /* NULL: not watching */
+    struct fcsnap_op *op;
+};
+
+struct capture_times {
+    int64_t pause_ns;
+    int64_t create_ns;
+    int64_t total_ns;
+    bool diff;
+};
+
+struct fcsnap_vm {
+    atomic_int references;
+    struct fcsnap_host *host;
+    struct fcsnap_vm *list_next; /* of the host */
+    struct fcsnap_vm **list_at;
+    struct event_node event;
+    int64_t began_ns;
+    atomic_llong phases[VM_PHASE_COUNT];
+
+    /* Of the reactor. */
+    struct process process;
+    struct api api;
+    int64_t lost_ns; /* since when the API connection is cut; 0: it is not */
+    struct err lost;
+    struct features features;
+    struct fcsnap_op *slot_holder;
+    struct fcsnap_op *slot_first;
+    struct fcsnap_op *slot_last;
+    struct vm_watcher *watchers;
+    struct fcsnap_rpc *channels;
+    struct fcsnap_op teardown;
+    struct job remove_job;
+    struct task session_closed;
+    bool ending; /* the teardown was started */
+    bool ended;  /* and is done: nothing is left */
+    bool session_is_closed;
+    enum dirty_base base;
+    bool tracks_dirty;
+    uint64_t mem_mib;
+
+    /* Of the pager's thread, then of the reactor. */
+    struct session_observer observer;
+    struct task pager_task;
+    atomic_bool populated;
+
+    pthread_mutex_t mutex; /* the rest */
+    struct session *session;
+    struct session_counters counters; /* of a session that was closed */
+    uint32_t state;    /* FCSNAP_VM_*; 0 while it begins */
+    bool process_open; /* the pidfd may be used */
+    struct err fault;  /* why we killed it; code 0: we did not */
+    char *config;      /* JSON, as for --config-file */
+    const char *memory_mode;
+    char snapshot_id[ID_SIZE]; /* restored from, or empty */
+    struct capture_times capture;
+};
+
+/* One reference, of the operation that makes it. */
+int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out) MUST_CHECK;
+void vm_ref(struct fcsnap_vm *vm);
+void vm_unref(struct fcsnap_vm *vm);
+
+/* Any thread: SIGKILL. */
+void vm_kill(struct fcsnap_vm *vm);
+
+/* Kill it because it cannot go on; the first reason stays. Any thread. */
+void vm_fail(struct fcsnap_vm *vm, const struct err *reason);
+
+void vm_reached(struct fcsnap_vm *vm, enum vm_phase phase);
+void vm_set_state(struct fcsnap_vm *vm, uint32_t state);
+uint32_t vm_get_state(struct fcsnap_vm *vm);
+
+/* As fcsnap_vm_wait() gives it; of a VM that ended. */
+int32_t vm_exit_code(struct fcsnap_vm *vm);
+
+/* Set this thread's failure to why the VM is no more. */
+int vm_died(struct fcsnap_vm *vm);
+
+/* Start the process; STEP_WAIT until it runs. */
+int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
+
+/* End the process and wait until nothing is left; STEP_WAIT until then. For undo tables. */
+int vm_end(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
+
+/* Like api_call() and api_exchange(), but ends when the process does. */
+int vm_call(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op)
+    MUST_CHECK;
+int vm_exchange(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op)
+    MUST_CHECK;
+
+/* Wake an operation at whatever happens, until unwatched. Of the reactor. */
+void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op);
+void vm_unwatch(struct vm_watcher *watcher);
+
+/* The verb slot: STEP_WAIT until it is this operation's turn. Of the reactor. */
+int slot_take(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
+void slot_leave(struct fcsnap_vm *vm, struct fcsnap_op *op);
+
+/* Close all RPC channels: their connections are about to be reset. */
+void vm_close_channels(struct fcsnap_vm *vm, const char *why);
+
+#endif

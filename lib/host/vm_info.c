@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+#include "host/start.h"
+#include "host/vm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a VM tells of itself. None of it waits for anything. */
+
+static const char *const phase_names[VM_PHASE_COUNT] = {
+#define VM_PHASE_NAME(name, text) text,
+    VM_PHASES(VM_PHASE_NAME)
+#undef VM_PHASE_NAME
+};
+
+static const char *const state_names[] = { "starting", "running", "paused", "exited" };
+
+int32_t vm_exit_code(struct fcsnap_vm *vm)
+{
+    /* Written before `ended`, which who waited has seen. */
+    if (vm->process.exit_signal != 0) {
+        return -vm->process.exit_signal;
+    }
+    return vm->process.exit_code >= 0 ? vm->process.exit_code : INT32_MIN;
+}
+
+int32_t fcsnap_vm_state(fcsnap_vm *vm, uint32_t *state)
+{
+    err_enter("fcsnap_vm_state");
+    if (vm == NULL || state == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "state");
+    }
+    *state = vm_get_state(vm);
+    return 0;
+}
+
+const char *fcsnap_vm_id(const fcsnap_vm *vm)
+{
+    return vm != NULL ? vm->process.id : NULL;
+}
+
+uint64_t fcsnap_vm_number(const fcsnap_vm *vm)
+{
+    return vm != NULL ? vm->event.number : 0;
+}
+
+int32_t fcsnap_vm_fault(fcsnap_vm *vm, int32_t *code, char **text)
+{
+    int rc = 0;
+
+    err_enter("fcsnap_vm_fault");
+    if (vm == NULL || code == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "code");
+    }
+    pthread_mutex_lock(&vm->mutex);
+    *code = vm->fault.code;
+    if (text != NULL) {
+        *text = *code != 0 ? strdup(vm->fault.text) : NULL;
+        rc = *code != 0 && *text == NULL ? FCSNAP_ENOMEM : 0;
+    }
+    pthread_mutex_unlock(&vm->mutex);
+    return rc < 0 ? err_nomem() : 0;
+}
+
+int32_t fcsnap_vm_console(fcsnap_vm *vm, size_t limit, char **out, size_t *size)
+{
+    struct buf tail;
+    int rc;
+
+    err_enter("fcsnap_vm_console");
+    if (vm == NULL || out == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "out");
+    }
+    *out = NULL;
+    rc = console_tail(&vm->process.console, limit, &tail);
+    if (rc < 0) {
+        return rc;
+    }
+    if (size != NULL) {
+        *size = tail.size;
+    }
+    *out = buf_take(&tail);
+    return 0;
+}
+
+/* With the VM's mutex held. */
+static int describe(struct fcsnap_vm *vm, json *root)
+{
+    int rc = json_set_u64(root, "schema", 1);
+
+    rc = rc < 0 ? rc : json_set_string(root, "id", vm->process.id);
+    rc = rc < 0 ? rc : json_set_i64(root, "pid", vm->process.pid);
+    rc = rc < 0 ? rc : json_set_string(root, "state", state_names[vm->state]);
+    rc = rc < 0 ? rc : json_set_string(root, "firecracker", vm->features.text);
+    rc = rc < 0 ? rc
+                : json_set_string(root, "origin", vm->snapshot_id[0] != '\0' ? "restore" : "boot");
+    if (rc == 0) {
+        rc = vm->snapshot_id[0] != '\0' ? json_set_string(root, "snapshot", vm->snapshot_id)
+                                        : json_set_null(root, "snapshot");
+    }
+    if (rc == 0) {
+        rc = vm->memory_mode != NULL ? json_set_string(root, "memory", vm->memory_mode)
+                                     : json_set_null(root, "memory");
+    }
+    return rc < 0 ? rc : json_set_raw(root, "config", vm->config);
+}
+
+static int print(json *root, int rc, char **out)
+{
+    if (rc == 0) {
+        rc = json_print(root, out);
+    }
+    json_free(root);
+    return rc;
+}
+
+int32_t fcsnap_vm_info(fcsnap_vm *vm, char **out)
+{
+    json *root;
+    int rc;
+
+    err_enter("fcsnap_vm_info");
+    if (vm == NULL || out == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "out");
+    }
+    *out = NULL;
+    root = json_new_object();
+    if (root == NULL) {
+        return err_nomem();
+    }
+    pthread_mutex_lock(&vm->mutex);
+    rc = describe(vm, root);
+    pthread_mutex_unlock(&vm->mutex);
+    return print(root, rc, out);
+}
+
+static int add_phases(struct fcsnap_vm *vm, json *root)
+{
+    json *phases = json_new_object();
+    int rc = phases == NULL ? err_nomem() : 0;
+
+    for (int i = 0; i < VM_PHASE_COUNT && rc == 0; i++) {
+        long long ns = atomic_load(&vm->phases[i]);
+
+        if (ns != 0) {
+            rc = json_set_i64(phases, phase_names[i], ns);
+        }
+    }
+    if (rc < 0) {
+        json_free(phases);
+        return rc;
+    }
+    return json_set(root, "phases_ns", phases);
+}
+
+static int add_memory(const struct session_counters *counters, json *root)
+{
+    json *memory = json_new_object();
+    int rc = memory == NULL ? err_nomem() : json_set_u64(memory, "faults", counters->faults);
+
+    rc = rc < 0 ? rc : json_set_u64(memory, "bytes_copied", counters->bytes_copied);
+    rc = rc < 0 ? rc : json_set_u64(memory, "bytes_zeroed", counters->bytes_zeroed);
+    rc = rc < 0 ? rc : json_set_u64(memory, "bytes_given_back", counters->bytes_given_back);
+    if (rc < 0) {
+        json_free(memory);
+        return rc;
+    }
+    return json_set(root, "memory", memory);
+}
+
+static int add_capture(const struct capture_times *times, json *root)
+{
+    json *capture = json_new_object();
+    int rc = capture == NULL ? err_nomem() : json_set_i64(capture, "pause_ns", times->pause_ns);
+
+    rc = rc < 0 ? rc : json_set_i64(capture, "create_ns", times->create_ns);
+    rc = rc < 0 ? rc : json_set_i64(capture, "total_ns", times->total_ns);
+    rc = rc < 0 ? rc : json_set_string(capture, "kind", times->diff ? "diff" : "full");
+    if (rc < 0) {
+        json_free(capture);
+        return rc;
+    }
+    return json_set(root, "capture", capture);
+}
+
+/* Counters of the session, or what they were when it was closed. */
+static struct session_counters read_counters(struct fcsnap_vm *vm, struct capture_times *times)
+{
+    struct session_counters counters;
+
+    pthread_mutex_lock(&vm->mutex);
+    *times = vm->capture;
+    if (vm->session != NULL) {
+        session_read_counters(vm->session, &counters);
+    } else {
+        counters = vm->counters;
+    }
+    pthread_mutex_unlock(&vm->mutex);
+    return counters;
+}
+
+int32_t fcsnap_vm_timings(fcsnap_vm *vm, char **out)
+{
+    struct session_counters counters;
+    struct capture_times times;
+    json *root;
+    int rc;
+
+    err_enter("fcsnap_vm_timings");
+    if (vm == NULL || out == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "out");
+    }
+    *out = NULL;
+    root = json_new_object();
+    if (root == NULL) {
+        return err_nomem();
+    }
+    counters = read_counters(vm, &times);
+    rc = json_set_u64(root, "schema", 1);
+    rc = rc < 0 ? rc : add_phases(vm, root);
+    rc = rc < 0 ? rc : add_memory(&counters, root);
+    if (rc == 0 && times.total_ns != 0) {
+        rc = add_capture(&times, root);
+    }
+    return print(root, rc, out);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshot/restore.h"
+
+#include "base/failpoint.h"
+#include "base/fs.h"
+#include "memory/index_build.h"
+#include "snapshot/digest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static int check_files(const struct restore_input *input)
+{
+    const struct manifest *manifest = input->manifest;
+    int rc = digest_check(input->dir_fd, VMSTATE_FILE, manifest->vmstate.size,
+                          manifest->vmstate.xxh3);
+
+    if (rc == 0) {
+        rc = digest_check(input->dir_fd, INDEX_FILE, manifest->index.size, manifest->index.xxh3);
+    }
+    return rc;
+}
+
+static int open_memory(const struct restore_input *input, int *out)
+{
+    const uint64_t size = input->manifest->memory.size;
+    struct stat info;
+
+    *out = openat(input->dir_fd, MEMORY_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (*out < 0 || fstat(*out, &info) < 0) {
+        return errno == ENOENT ? err_set(FCSNAP_ESNAPSHOT, "%s: missing", MEMORY_FILE)
+                               : err_sys(errno, "%s", MEMORY_FILE);
+    }
+    if (!S_ISREG(info.st_mode) || (uint64_t)info.st_size != size) {
+        return err_set(FCSNAP_ECORRUPT, "%s: %llu bytes instead of %llu", MEMORY_FILE,
+                       (unsigned long long)info.st_size, (unsigned long long)size);
+    }
+    return 0;
+}
+
+static int check_index(const struct manifest *manifest, const struct index *index)
+{
+    if (index->page_size != manifest->page_size ||
+        index->image_size != manifest->mem_size_mib << 20 ||
+        index->file_size != manifest->memory.size) {
+        return err_set(FCSNAP_ESNAPSHOT, "%s and %s contradict each other", INDEX_FILE,
+                       MANIFEST_FILE);
+    }
+    return 0;
+}
+
+static int open_image(const struct restore_input *input, int memory_fd, struct image **out)
+{
+    struct index index;
+    struct layer layer = { .index = &index, .memory_fd = memory_fd };
+    int rc = index_read(input->dir_fd, INDEX_FILE, &index);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = check_index(input->manifest, &index);
+    if (rc == 0 && input->verify) {
+        rc = index_verify(&index, memory_fd, input->stop);
+    }
+    if (rc == 0 && out != NULL) {
+        rc = image_open(&layer, 1, out);
+    }
+    index_free(&index);
+    return rc;
+}
+
+int restore_open(const struct restore_input *input, struct image **out)
+{
+    int memory_fd = -1;
+    int rc = FAILPOINT("restore", "files");
+
+    if (rc == 0) {
+        rc = check_files(input);
+    }
+    if (rc == 0) {
+        rc = open_memory(input, &memory_fd);
+    }
+    if (rc == 0) {
+        rc = open_image(input, memory_fd, out);
+    }
+    fs_close(&memory_fd);
+    return rc;
+}
