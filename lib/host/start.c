@@ -6,6 +6,8 @@
 #include "base/sock.h"
 #include "vmm/http.h"
 
+#include <unistd.h>
+
 /* The socket is announced by inotify; these are for what that cannot tell. */
 enum { REFUSED_NS = 100 * NS_PER_US, MISSED_NS = 20 * NS_PER_MS };
 
@@ -77,9 +79,11 @@ int start_api(struct fcsnap_op *op)
     if (rc < 0) {
         return rc;
     }
+    /* libcurl connects by itself; this only told that it can. */
+    close(fd);
     fswatch_remove(vm->host->fswatch, &start->appeared);
     vm_reached(vm, VM_PHASE_API_READY);
-    return http_new(vm->host->reactor, vm->process.dir_fd, "api.sock", fd, &vm->api.http);
+    return http_new(vm->host->reactor, vm->process.dir_fd, "api.sock", &vm->api.http);
 }
 
 static int take_version(struct fcsnap_vm *vm)

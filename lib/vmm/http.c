@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/op.h"
-#include "base/sock.h"
 
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -14,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 enum { BODY_MAX = 4 * 1024 * 1024, SOCKETS = 4 };
 
@@ -64,10 +62,6 @@ struct http {
     struct curl_slist *headers;
     struct timer timer;
     struct socket_watch sockets[SOCKETS];
-
-    int dir_fd;
-    const char *socket_name;
-    int connected_fd; /* given to curl for its first connection */
 
     struct fcsnap_op *op;
     bool busy;
@@ -216,28 +210,6 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user_data, vo
     return reactor_watch(http->reactor, &known->watch, events) < 0 ? -1 : 0;
 }
 
-static curl_socket_t on_open(void *user_data, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct http *http = user_data;
-    int fd = http->connected_fd;
-
-    (void)purpose;
-    (void)address;
-    http->connected_fd = -1;
-    if (fd < 0 && sock_connect_at(http->dir_fd, http->socket_name, &fd) < 0) {
-        return CURL_SOCKET_BAD;
-    }
-    return fd;
-}
-
-static int on_opened(void *user_data, curl_socket_t fd, curlsocktype purpose)
-{
-    (void)user_data;
-    (void)fd;
-    (void)purpose;
-    return CURL_SOCKOPT_ALREADY_CONNECTED;
-}
-
 static size_t on_body(char *data, size_t size, size_t count, void *user_data)
 {
     struct http *http = user_data;
@@ -258,10 +230,6 @@ static void set_options(struct http *http)
     lib.curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     lib.curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
     lib.curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 1L);
-    lib.curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    lib.curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, http);
-    lib.curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_opened);
-    lib.curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket_name);
     lib.curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     lib.curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
     lib.curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
@@ -270,20 +238,16 @@ static void set_options(struct http *http)
     lib.curl_easy_setopt(easy, CURLOPT_PROXY, "");
 }
 
-int http_new(struct reactor *reactor, int dir_fd, const char *socket_name, int connected_fd,
-             struct http **out)
+int http_new(struct reactor *reactor, int dir_fd, const char *socket_name, struct http **out)
 {
     struct http *http = calloc(1, sizeof(*http));
+    char path[64];
 
     *out = NULL;
     if (http == NULL) {
-        close(connected_fd);
         return err_nomem();
     }
     http->reactor = reactor;
-    http->dir_fd = dir_fd;
-    http->socket_name = socket_name;
-    http->connected_fd = connected_fd;
     http->timer.fire = timer_fired;
     http->multi = lib.curl_multi_init();
     http->easy = lib.curl_easy_init();
@@ -295,6 +259,8 @@ int http_new(struct reactor *reactor, int dir_fd, const char *socket_name, int c
         return err_nomem();
     }
     set_options(http);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, socket_name);
+    lib.curl_easy_setopt(http->easy, CURLOPT_UNIX_SOCKET_PATH, path);
     *out = http;
     return 0;
 }
@@ -313,9 +279,6 @@ void http_free(struct http *http)
     }
     lib.curl_slist_free_all(http->headers);
     reactor_timer_clear(http->reactor, &http->timer);
-    if (http->connected_fd >= 0) {
-        close(http->connected_fd);
-    }
     free(http->request);
     buf_free(&http->body);
     free(http);
