@@ -36,6 +36,7 @@ struct builder {
 
     uint8_t kinds[UNITS]; /* of the units of the current block */
     bool on_disk[UNITS];
+    bool any_on_disk;
 };
 
 static bool is_stopped(const atomic_bool *stop)
@@ -119,6 +120,7 @@ static int read_block(struct builder *b, uint64_t block, uint64_t size)
     uint64_t at = block;
 
     memset(b->on_disk, 0, sizeof(b->on_disk));
+    b->any_on_disk = false;
     while (at < block + size) {
         uint64_t end;
         int rc = 0;
@@ -136,6 +138,7 @@ static int read_block(struct builder *b, uint64_t block, uint64_t size)
             return rc;
         }
         memset(b->on_disk + (at - block) / b->unit, 1, (end - at) / b->unit);
+        b->any_on_disk = true;
         at = end;
     }
     return 0;
@@ -237,25 +240,34 @@ static int emit_block(struct builder *b, uint64_t block, size_t units)
     return 0;
 }
 
+static int build_block(struct builder *b, uint64_t block, uint64_t length)
+{
+    struct run hole = { .start = block, .length = length, .kind = b->input->hole_kind };
+    int rc = read_block(b, block, length);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (!b->any_on_disk) {
+        return index_append(b->index, &hole);
+    }
+    classify(b, length / b->unit);
+    close_gaps(b, length / b->unit);
+    return emit_block(b, block, length / b->unit);
+}
+
 static int build_blocks(struct builder *b, const atomic_bool *stop)
 {
     uint64_t size = b->input->image_size;
 
     for (uint64_t block = 0; block < size; block += INDEX_BLOCK) {
         uint64_t length = size - block < INDEX_BLOCK ? size - block : INDEX_BLOCK;
-        size_t units = length / b->unit;
         int rc;
 
         if (is_stopped(stop)) {
             return err_set(FCSNAP_ECANCELED, "indexing memory was canceled");
         }
-        rc = read_block(b, block, length);
-        if (rc < 0) {
-            return rc;
-        }
-        classify(b, units);
-        close_gaps(b, units);
-        rc = emit_block(b, block, units);
+        rc = build_block(b, block, length);
         if (rc < 0) {
             return rc;
         }
