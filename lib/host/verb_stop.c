@@ -59,6 +59,9 @@ static int run_stop(fcsnap_vm *vm, bool kill, int64_t timeout_ms)
     if (rc < 0) {
         return rc;
     }
+    if (vm->ended) {
+        return 0; /* Also with a limit of 0, which the operation would not look under. */
+    }
     stop = calloc(1, sizeof(*stop));
     if (stop == NULL) {
         return err_nomem();

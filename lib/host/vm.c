@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OF_PROCESS(p) ((struct fcsnap_vm *)((char *)(p)-offsetof(struct fcsnap_vm, process)))
-#define OF_OBSERVER(o) ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, observer)))
+#define OF_PROCESS(p)    ((struct fcsnap_vm *)((char *)(p)-offsetof(struct fcsnap_vm, process)))
+#define OF_OBSERVER(o)   ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, observer)))
 #define OF_PAGER_TASK(t) ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, pager_task)))
-#define OF_CLOSED(t) ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, session_closed)))
-#define OF_TEARDOWN(o) ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, teardown)))
-#define OF_REMOVE(j) ((struct fcsnap_vm *)((char *)(j)-offsetof(struct fcsnap_vm, remove_job)))
+#define OF_CLOSED(t)     ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, session_closed)))
+#define OF_TEARDOWN(o)   ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, teardown)))
+#define OF_REMOVE(j)     ((struct fcsnap_vm *)((char *)(j)-offsetof(struct fcsnap_vm, remove_job)))
 
 /* How long a cut API connection may be the sign of a process that is about to be gone. */
 enum { LOST_NS = 200 * NS_PER_MS };
@@ -259,6 +259,7 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
     }
     atomic_init(&vm->references, 1);
     atomic_init(&vm->populated, false);
+    atomic_init(&vm->ended, false);
     for (int i = 0; i < VM_PHASE_COUNT; i++) {
         atomic_init(&vm->phases[i], 0);
     }

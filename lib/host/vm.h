@@ -80,8 +80,8 @@ struct fcsnap_vm {
     struct fcsnap_op teardown;
     struct job remove_job;
     struct task session_closed;
-    bool ending; /* the teardown was started */
-    bool ended;  /* and is done: nothing is left */
+    bool ending;       /* the teardown was started */
+    atomic_bool ended; /* and is done: nothing is left; any thread reads it */
     bool session_is_closed;
     enum dirty_base base;
     bool tracks_dirty;
@@ -95,10 +95,10 @@ struct fcsnap_vm {
     pthread_mutex_t mutex; /* the rest */
     struct session *session;
     struct session_counters counters; /* of a session that was closed */
-    uint32_t state;    /* FCSNAP_VM_*; 0 while it begins */
-    bool process_open; /* the pidfd may be used */
-    struct err fault;  /* why we killed it; code 0: we did not */
-    char *config;      /* JSON, as for --config-file */
+    uint32_t state;                   /* FCSNAP_VM_*; 0 while it begins */
+    bool process_open;                /* the pidfd may be used */
+    struct err fault;                 /* why we killed it; code 0: we did not */
+    char *config;                     /* JSON, as for --config-file */
     const char *memory_mode;
     char snapshot_id[ID_SIZE]; /* restored from, or empty */
     struct capture_times capture;
@@ -132,10 +132,10 @@ int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
 int vm_end(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
 
 /* Like api_call() and api_exchange(), but ends when the process does. */
-int vm_call(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op)
-    MUST_CHECK;
-int vm_exchange(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op)
-    MUST_CHECK;
+int vm_call(struct fcsnap_vm *vm, const struct api_request *request,
+            struct fcsnap_op *op) MUST_CHECK;
+int vm_exchange(struct fcsnap_vm *vm, const struct api_request *request,
+                struct fcsnap_op *op) MUST_CHECK;
 
 /* Wake an operation at whatever happens, until unwatched. Of the reactor. */
 void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op);
