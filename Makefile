@@ -28,9 +28,9 @@ UNIT_TESTS := config config_check features index json manifest pager plan source
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS :=
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS :=
+REAL_TESTS := lazy main
 # The real tests that also run under ThreadSanitizer in `make check`.
-TSAN_REAL_TESTS :=
+TSAN_REAL_TESTS := lazy
 VALGRIND_REAL_TESTS :=
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300
