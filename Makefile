@@ -171,7 +171,7 @@ $B/examples/%: $B/examples/%.o $(LINKS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $< -o $@ -Wl,-rpath,'$$ORIGIN/..' -L$B -lfcsnap $(BUILD_LDFLAGS)
 
-$B/bench/%: $B/tests/bench/%.o $(STATIC)
+$B/bench/%: $B/tests/bench/%.o $B/tests/bench/floor.o $(STATIC)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS)
@@ -376,6 +376,6 @@ help:
 
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)) $F/tests/real/support.d \
-	$(BENCHES:%=$B/tests/bench/%.d) $B/examples/demo.d $B/tests/abi/unload.d
+	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d
 -include $(DEPENDENCIES)
 .SECONDARY:
