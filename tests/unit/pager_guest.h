@@ -337,11 +337,18 @@ static inline void start_guest(struct guest *g, struct pager *pager, const struc
     assert_int_equal(send_handshake(g), 0);
 }
 
+/* Once they stand still: a thread is woken before its page is counted. */
 static inline struct session_counters counters_of(const struct guest *g)
 {
+    struct session_counters before;
     struct session_counters counters;
 
     session_read_counters(g->session, &counters);
+    do {
+        before = counters;
+        usleep(5000);
+        session_read_counters(g->session, &counters);
+    } while (memcmp(&before, &counters, sizeof(before)) != 0);
     return counters;
 }
 
