@@ -229,7 +229,7 @@ FCSNAP_API int32_t fcsnap_config_set_cpu_template(fcsnap_config *config, const c
  * @since      1.0
  */
 FCSNAP_API int32_t fcsnap_config_add_drive(fcsnap_config *config, const char *id, const char *path,
-                                       uint32_t flags);
+                                           uint32_t flags);
 
 /**
  * Add a network interface on a tap device of the host.
@@ -249,7 +249,7 @@ FCSNAP_API int32_t fcsnap_config_add_drive(fcsnap_config *config, const char *id
  * @since      1.0
  */
 FCSNAP_API int32_t fcsnap_config_add_network(fcsnap_config *config, const char *id,
-                                         const char *host_dev, const char *mac);
+                                             const char *host_dev, const char *mac);
 
 /**
  * Set the guest's vsock address, or leave the device out.
@@ -286,7 +286,7 @@ FCSNAP_API int32_t fcsnap_config_set_vsock_cid(fcsnap_config *config, uint32_t c
  * @since      1.0
  */
 FCSNAP_API int32_t fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_mib,
-                                         int32_t deflate_on_oom, uint32_t stats_interval_s);
+                                             int32_t deflate_on_oom, uint32_t stats_interval_s);
 
 /**
  * Give the guest a source of random numbers (virtio-rng), or take it away.

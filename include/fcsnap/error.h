@@ -18,33 +18,33 @@
  * tens: usage 10, state 20, system 30, time 40, Firecracker 50, guest 60,
  * snapshot 70, resources 80.
  */
-#define FCSNAP_ERRORS(X)                                                                          \
-    X(FCSNAP_EINVAL, -10, "an argument is not valid")                                             \
-    X(FCSNAP_ECONFIG, -11, "the configuration of the VM is not valid")                            \
-    X(FCSNAP_ESTATE, -20, "the object is in the wrong state for this call")                       \
-    X(FCSNAP_ECLOSED, -21, "the object was closed")                                               \
-    X(FCSNAP_EFORKED, -22, "the handle belongs to the parent of this process")                    \
-    X(FCSNAP_ESYSTEM, -30, "a system call failed")                                                \
-    X(FCSNAP_ENOMEM, -31, "out of memory")                                                        \
-    X(FCSNAP_EACCES, -32, "permission is missing")                                                \
-    X(FCSNAP_ENOSPC, -33, "no space left")                                                        \
-    X(FCSNAP_ENOENT, -34, "not found")                                                            \
-    X(FCSNAP_ETIMEDOUT, -40, "the time limit passed")                                             \
-    X(FCSNAP_ECANCELED, -41, "canceled")                                                          \
-    X(FCSNAP_EVMM, -50, "Firecracker refused a request")                                          \
-    X(FCSNAP_ESPAWN, -51, "Firecracker could not be started")                                     \
-    X(FCSNAP_EDIED, -52, "Firecracker exited")                                                    \
-    X(FCSNAP_EPROTO, -53, "an answer of Firecracker was not understood")                          \
-    X(FCSNAP_EUNSUPPORTED, -54, "this release of Firecracker cannot do that")                     \
-    X(FCSNAP_EGUEST, -60, "the guest failed")                                                     \
-    X(FCSNAP_ERPC, -61, "the guest answered with an error")                                       \
-    X(FCSNAP_EFRAME, -62, "the guest broke the framing of RPC")                                   \
-    X(FCSNAP_ECONNLOST, -63, "the connection to the guest was lost")                              \
-    X(FCSNAP_EREFUSED, -64, "nobody listens on that port of the guest")                           \
-    X(FCSNAP_ESNAPSHOT, -70, "the snapshot is malformed")                                         \
-    X(FCSNAP_ECORRUPT, -71, "the snapshot is damaged")                                            \
-    X(FCSNAP_EINCOMPATIBLE, -72, "the snapshot cannot be restored like this")                     \
-    X(FCSNAP_ERESOURCE, -80, "the host has too little of a resource")                             \
+#define FCSNAP_ERRORS(X)                                                                           \
+    X(FCSNAP_EINVAL, -10, "an argument is not valid")                                              \
+    X(FCSNAP_ECONFIG, -11, "the configuration of the VM is not valid")                             \
+    X(FCSNAP_ESTATE, -20, "the object is in the wrong state for this call")                        \
+    X(FCSNAP_ECLOSED, -21, "the object was closed")                                                \
+    X(FCSNAP_EFORKED, -22, "the handle belongs to the parent of this process")                     \
+    X(FCSNAP_ESYSTEM, -30, "a system call failed")                                                 \
+    X(FCSNAP_ENOMEM, -31, "out of memory")                                                         \
+    X(FCSNAP_EACCES, -32, "permission is missing")                                                 \
+    X(FCSNAP_ENOSPC, -33, "no space left")                                                         \
+    X(FCSNAP_ENOENT, -34, "not found")                                                             \
+    X(FCSNAP_ETIMEDOUT, -40, "the time limit passed")                                              \
+    X(FCSNAP_ECANCELED, -41, "canceled")                                                           \
+    X(FCSNAP_EVMM, -50, "Firecracker refused a request")                                           \
+    X(FCSNAP_ESPAWN, -51, "Firecracker could not be started")                                      \
+    X(FCSNAP_EDIED, -52, "Firecracker exited")                                                     \
+    X(FCSNAP_EPROTO, -53, "an answer of Firecracker was not understood")                           \
+    X(FCSNAP_EUNSUPPORTED, -54, "this release of Firecracker cannot do that")                      \
+    X(FCSNAP_EGUEST, -60, "the guest failed")                                                      \
+    X(FCSNAP_ERPC, -61, "the guest answered with an error")                                        \
+    X(FCSNAP_EFRAME, -62, "the guest broke the framing of RPC")                                    \
+    X(FCSNAP_ECONNLOST, -63, "the connection to the guest was lost")                               \
+    X(FCSNAP_EREFUSED, -64, "nobody listens on that port of the guest")                            \
+    X(FCSNAP_ESNAPSHOT, -70, "the snapshot is malformed")                                          \
+    X(FCSNAP_ECORRUPT, -71, "the snapshot is damaged")                                             \
+    X(FCSNAP_EINCOMPATIBLE, -72, "the snapshot cannot be restored like this")                      \
+    X(FCSNAP_ERESOURCE, -80, "the host has too little of a resource")                              \
     X(FCSNAP_EPAGER, -81, "a page of the guest could not be served")
 
 /** Values of FCSNAP_ERRORS(). */

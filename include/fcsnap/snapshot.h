@@ -54,8 +54,7 @@ extern "C" {
  * @blocks     Up to @p timeout_ms.
  * @since      1.0
  */
-FCSNAP_API int32_t fcsnap_snapshot_create(fcsnap_vm *vm, int64_t timeout_ms,
-                                          fcsnap_snapshot **out);
+FCSNAP_API int32_t fcsnap_snapshot_create(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_snapshot **out);
 
 /**
  * Begin to take a snapshot: fcsnap_snapshot_create() without the wait.
@@ -76,8 +75,7 @@ FCSNAP_API int32_t fcsnap_snapshot_create(fcsnap_vm *vm, int64_t timeout_ms,
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int32_t fcsnap_snapshot_create_start(fcsnap_vm *vm, int64_t timeout_ms,
-                                                fcsnap_op **out);
+FCSNAP_API int32_t fcsnap_snapshot_create_start(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_op **out);
 
 /**
  * Take the snapshot that an operation made.
@@ -116,8 +114,7 @@ FCSNAP_API int32_t fcsnap_op_take_snapshot(fcsnap_op *op, fcsnap_snapshot **out)
  * @blocks     To read a file.
  * @since      1.0
  */
-FCSNAP_API int32_t fcsnap_snapshot_open(fcsnap_host *host, const char *name,
-                                        fcsnap_snapshot **out);
+FCSNAP_API int32_t fcsnap_snapshot_open(fcsnap_host *host, const char *name, fcsnap_snapshot **out);
 
 /**
  * Read a snapshot whole and compare it with its checksums.

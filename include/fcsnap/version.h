@@ -9,8 +9,11 @@
  * @{
  */
 
+/** Raised when programs must be changed. */
 #define FCSNAP_VERSION_MAJOR 1
+/** Raised when something was added. */
 #define FCSNAP_VERSION_MINOR 0
+/** Raised when something was mended. */
 #define FCSNAP_VERSION_PATCH 0
 
 /** Marks what the shared library exports. */

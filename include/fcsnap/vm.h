@@ -19,11 +19,7 @@
  */
 
 /** States of a VM. */
-enum {
-    FCSNAP_VM_RUNNING = 1,
-    FCSNAP_VM_PAUSED = 2,
-    FCSNAP_VM_EXITED = 3
-};
+enum { FCSNAP_VM_RUNNING = 1, FCSNAP_VM_PAUSED = 2, FCSNAP_VM_EXITED = 3 };
 
 /** One microVM. */
 typedef struct fcsnap_vm fcsnap_vm;

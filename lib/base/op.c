@@ -8,7 +8,8 @@
 #include <stddef.h>
 
 #define OF_TASK(t) ((struct fcsnap_op *)((char *)(t)-offsetof(struct fcsnap_op, task)))
-#define OF_DEADLINE(t) ((struct fcsnap_op *)((char *)(t)-offsetof(struct fcsnap_op, deadline_timer)))
+#define OF_DEADLINE(t)                                                                             \
+    ((struct fcsnap_op *)((char *)(t)-offsetof(struct fcsnap_op, deadline_timer)))
 #define OF_RETRY(t) ((struct fcsnap_op *)((char *)(t)-offsetof(struct fcsnap_op, retry_timer)))
 
 static void release(struct task *task)

@@ -34,8 +34,8 @@ struct step {
 
 struct verb {
     const char *name;
-    const struct step *steps;           /* ends with an empty row */
-    const struct step *undo;            /* may be NULL */
+    const struct step *steps; /* ends with an empty row */
+    const struct step *undo;  /* may be NULL */
     /* How far the current step came, for the text of a timeout; may be NULL. */
     void (*explain)(struct fcsnap_op *op, char *out, size_t size);
     void (*done)(struct fcsnap_op *op); /* on the reactor, before waiters see the end; or NULL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcsnap/version.h>
 
-#define TEXT(x) #x
+#define TEXT(x)     #x
 #define EXPANDED(x) TEXT(x)
 
 const char *fcsnap_version(void)

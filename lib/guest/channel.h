@@ -34,7 +34,7 @@ struct channel {
     struct reactor *reactor;
     struct fcsnap_op *owner; /* woken while the channel is being proven; or NULL */
     enum channel_state state;
-    bool connected; /* Firecracker said OK */
+    bool connected;   /* Firecracker said OK */
     struct err error; /* of a broken one */
     atomic_ullong next_id;
     char *hello;
@@ -67,7 +67,7 @@ int channel_take(struct channel *channel, struct call *call, char **result) MUST
 void channel_give_up(struct channel *channel, struct call *call);
 
 /* {"jsonrpc":"2.0","id":ID,"method":METHOD,"params":PARAMS} */
-int channel_request(struct buf *out, uint64_t id, const char *method, const char *params)
-    MUST_CHECK;
+int channel_request(struct buf *out, uint64_t id, const char *method,
+                    const char *params) MUST_CHECK;
 
 #endif

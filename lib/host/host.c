@@ -27,8 +27,7 @@ int host_check(struct fcsnap_host *host)
     state = host->state;
     pthread_mutex_unlock(&host->mutex);
     if (state != HOST_OPEN) {
-        return err_set(FCSNAP_ECLOSED, "the host is %s",
-                       state == HOST_NEW ? "not open" : "closed");
+        return err_set(FCSNAP_ECLOSED, "the host is %s", state == HOST_NEW ? "not open" : "closed");
     }
     if (host->pid != getpid()) {
         return err_set(FCSNAP_EFORKED, "the host was opened by process %d, this is %d",

@@ -47,9 +47,9 @@ int result_take(fcsnap_op *op, const struct verb *verb, size_t offset, void **ou
     pthread_mutex_lock(&op->mutex);
     if (!op->ended || op->error.code != 0 || *field == NULL) {
         rc = err_set(FCSNAP_ESTATE, "the operation %s",
-                     !op->ended              ? "goes on"
-                     : op->error.code != 0   ? "failed"
-                                             : "gave its result already");
+                     !op->ended            ? "goes on"
+                     : op->error.code != 0 ? "failed"
+                                           : "gave its result already");
     } else {
         *out = *field;
         *field = NULL;

@@ -67,8 +67,8 @@ static int read_snapshot(struct fcsnap_snapshot *snapshot, const char *name)
         return err_prefix("snapshot %s", snapshot->path);
     }
     if (snapshot->ours && strcmp(snapshot->manifest.id, name) != 0) {
-        return err_set(FCSNAP_ESNAPSHOT, "snapshot %s: its manifest has the id %s",
-                       snapshot->path, snapshot->manifest.id);
+        return err_set(FCSNAP_ESNAPSHOT, "snapshot %s: its manifest has the id %s", snapshot->path,
+                       snapshot->manifest.id);
     }
     return 0;
 }

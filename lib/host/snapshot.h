@@ -24,8 +24,8 @@ struct fcsnap_restore_options {
 };
 
 /* Blocks to read the manifest. */
-int snapshot_open(struct fcsnap_host *host, const char *name, struct fcsnap_snapshot **out)
-    MUST_CHECK;
+int snapshot_open(struct fcsnap_host *host, const char *name,
+                  struct fcsnap_snapshot **out) MUST_CHECK;
 void snapshot_ref(struct fcsnap_snapshot *snapshot);
 void snapshot_unref(struct fcsnap_snapshot *snapshot);
 

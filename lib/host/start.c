@@ -146,3 +146,11 @@ void start_free(struct start *start)
         fcsnap_vm_free(start->vm);
     }
 }
+
+int32_t fcsnap_op_take_vm(fcsnap_op *op, fcsnap_vm **out)
+{
+    const struct verb *verb = op != NULL && op->verb == &restore_verb ? &restore_verb : &boot_verb;
+
+    err_enter("fcsnap_op_take_vm");
+    return result_take(op, verb, offsetof(struct start, vm), (void **)out);
+}

@@ -17,6 +17,10 @@ struct start {
     struct fswatch_entry appeared;
 };
 
+/* The two verbs whose operations give a VM. */
+extern const struct verb boot_verb;
+extern const struct verb restore_verb;
+
 /* Make the VM and the operation's common part; on failure start->vm is NULL. */
 int start_init(struct start *start, const struct verb *verb, struct fcsnap_host *host,
                int64_t timeout_ms) MUST_CHECK;

@@ -114,7 +114,7 @@ static void boot_free(struct fcsnap_op *op)
     free(boot);
 }
 
-static const struct verb boot_verb = {
+const struct verb boot_verb = {
     .name = "boot",
     .steps =
         (const struct step[]){

@@ -152,8 +152,8 @@ static int fill(struct call_op *call, const char *method, const char *params)
     return rc;
 }
 
-static int make(struct fcsnap_rpc *rpc, const char *method, const char *params,
-                int64_t timeout_ms, struct call_op **out)
+static int make(struct fcsnap_rpc *rpc, const char *method, const char *params, int64_t timeout_ms,
+                struct call_op **out)
 {
     struct call_op *call;
     int rc;
@@ -181,8 +181,8 @@ static int make(struct fcsnap_rpc *rpc, const char *method, const char *params,
     return 0;
 }
 
-int32_t fcsnap_rpc_call(fcsnap_rpc *rpc, const char *method, const char *params,
-                        int64_t timeout_ms, char **result)
+int32_t fcsnap_rpc_call(fcsnap_rpc *rpc, const char *method, const char *params, int64_t timeout_ms,
+                        char **result)
 {
     struct call_op *call;
     int rc;

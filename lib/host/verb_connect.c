@@ -13,7 +13,13 @@
  * never heard of again, and while a guest boots nobody answers at all. The
  * first attempt that proves itself wins.
  */
-enum { ATTEMPTS = 2, HEDGE_MIN_MS = 20, HEDGE_MAX_MS = 320, RETRY_MIN_US = 500, RETRY_MAX_US = 50000 };
+enum {
+    ATTEMPTS = 2,
+    HEDGE_MIN_MS = 20,
+    HEDGE_MAX_MS = 320,
+    RETRY_MIN_US = 500,
+    RETRY_MAX_US = 50000
+};
 
 struct connect_op {
     struct fcsnap_op op; /* first */

@@ -80,7 +80,8 @@ static int request_step(struct fcsnap_op *op)
     struct fcsnap_vm *vm = control->vm;
     int rc;
 
-    if (strcmp(control->method, "GET") != 0 && strncmp(control->path, "/snapshot/create", 16) == 0) {
+    if (strcmp(control->method, "GET") != 0 &&
+        strncmp(control->path, "/snapshot/create", 16) == 0) {
         vm->base = BASE_UNKNOWN;
     }
     rc = vm_exchange(vm, &request, op);
@@ -195,8 +196,7 @@ static const struct verb request_verb = {
     .free = control_free,
 };
 
-static int make(fcsnap_vm *vm, const struct verb *verb, int64_t timeout_ms,
-                struct control_op **out)
+static int make(fcsnap_vm *vm, const struct verb *verb, int64_t timeout_ms, struct control_op **out)
 {
     struct control_op *control;
     int rc;

@@ -258,7 +258,7 @@ static void restore_free(struct fcsnap_op *op)
     free(restore);
 }
 
-static const struct verb restore_verb = {
+const struct verb restore_verb = {
     .name = "restore",
     .steps =
         (const struct step[]){
@@ -307,9 +307,9 @@ static int make(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options
     }
     restore->snapshot = snapshot;
     snapshot_ref(snapshot);
-    restore->options = options != NULL ? *options
-                                       : (struct fcsnap_restore_options){
-                                             .memory = FCSNAP_MEMORY_LAZY };
+    restore->options = options != NULL
+                           ? *options
+                           : (struct fcsnap_restore_options){ .memory = FCSNAP_MEMORY_LAZY };
     *out = restore;
     return 0;
 }

@@ -13,8 +13,8 @@
 static int check_files(const struct restore_input *input)
 {
     const struct manifest *manifest = input->manifest;
-    int rc = digest_check(input->dir_fd, VMSTATE_FILE, manifest->vmstate.size,
-                          manifest->vmstate.xxh3);
+    int rc =
+        digest_check(input->dir_fd, VMSTATE_FILE, manifest->vmstate.size, manifest->vmstate.xxh3);
 
     if (rc == 0) {
         rc = digest_check(input->dir_fd, INDEX_FILE, manifest->index.size, manifest->index.xxh3);

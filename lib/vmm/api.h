@@ -23,8 +23,8 @@ struct api_request {
 };
 
 /* Start once; STEP_WAIT until answered. Whatever the status is, it is no failure. */
-int api_exchange(struct api *api, const struct api_request *request, struct fcsnap_op *op)
-    MUST_CHECK;
+int api_exchange(struct api *api, const struct api_request *request,
+                 struct fcsnap_op *op) MUST_CHECK;
 
 /* The same, but a status other than 200 and 204 is a failure, with the code that fits its text. */
 int api_call(struct api *api, const struct api_request *request, struct fcsnap_op *op) MUST_CHECK;

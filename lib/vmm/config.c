@@ -242,7 +242,8 @@ int32_t fcsnap_config_set_cpu_template(fcsnap_config *config, const char *name)
     return set_text(config, "machine-config", "cpu_template", name);
 }
 
-int32_t fcsnap_config_add_drive(fcsnap_config *config, const char *id, const char *path, uint32_t flags)
+int32_t fcsnap_config_add_drive(fcsnap_config *config, const char *id, const char *path,
+                                uint32_t flags)
 {
     json *drive;
     int rc;
@@ -267,7 +268,7 @@ int32_t fcsnap_config_add_drive(fcsnap_config *config, const char *id, const cha
 }
 
 int32_t fcsnap_config_add_network(fcsnap_config *config, const char *id, const char *host_dev,
-                              const char *mac)
+                                  const char *mac)
 {
     static const char list[] = "network-interfaces";
     json *network;
@@ -306,8 +307,8 @@ int32_t fcsnap_config_set_vsock_cid(fcsnap_config *config, uint32_t cid)
     return put_section(config->tree, "vsock", "guest_cid", json_new_u64(cid));
 }
 
-int32_t fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_mib, int32_t deflate_on_oom,
-                              uint32_t stats_interval_s)
+int32_t fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amount_mib,
+                                  int32_t deflate_on_oom, uint32_t stats_interval_s)
 {
     static const char section[] = "balloon";
     json *balloon;

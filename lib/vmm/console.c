@@ -130,8 +130,8 @@ int console_tail(struct console *console, size_t limit, struct buf *out)
     while (rc == 0 && left > 0) {
         size_t at = from % CONSOLE_RING;
         size_t part = left < CONSOLE_RING - at ? left : CONSOLE_RING - at;
-        ssize_t n = pread(console->file_fd, out->data + out->size, part,
-                          (off_t)(CONSOLE_HEADER + at));
+        ssize_t n =
+            pread(console->file_fd, out->data + out->size, part, (off_t)(CONSOLE_HEADER + at));
 
         if (n <= 0) {
             break;

@@ -21,8 +21,8 @@ int http_load(void) MUST_CHECK;
 bool http_loaded(void);
 
 /* Of a socket in a directory that stays open. Connects with the first request. */
-int http_new(struct reactor *reactor, int dir_fd, const char *socket_name, struct http **out)
-    MUST_CHECK;
+int http_new(struct reactor *reactor, int dir_fd, const char *socket_name,
+             struct http **out) MUST_CHECK;
 void http_free(struct http *http);
 
 /* One request at a time; `op` is woken at its end. body may be NULL; both texts are copied. */

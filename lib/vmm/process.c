@@ -18,11 +18,9 @@
 
 void process_init(struct process *process, struct reactor *reactor, int vms_fd)
 {
-    *process = (struct process){ .vms_fd = vms_fd,
-                                 .dir_fd = -1,
-                                 .reactor = reactor,
-                                 .pidfd = -1,
-                                 .exit_code = -1 };
+    *process = (struct process){
+        .vms_fd = vms_fd, .dir_fd = -1, .reactor = reactor, .pidfd = -1, .exit_code = -1
+    };
     id_new(process->id);
 }
 
@@ -72,7 +70,8 @@ static void read_end(struct process *process)
 
 static void exit_fired(struct watch *watch, uint32_t events)
 {
-    struct process *process = (struct process *)((char *)watch - offsetof(struct process, exit_watch));
+    struct process *process =
+        (struct process *)((char *)watch - offsetof(struct process, exit_watch));
 
     (void)events;
     reactor_unwatch(process->reactor, watch);
