@@ -121,6 +121,21 @@ void err_enter(const char *function)
     entered = function;
 }
 
+/* How many of n bytes are whole characters, if the text goes on after them. */
+static size_t whole_utf8(const char *text, size_t n)
+{
+    size_t lead = n;
+    size_t need;
+    unsigned char c;
+
+    while (lead > 0 && n - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
+        lead--;
+    }
+    c = lead > 0 ? (unsigned char)text[lead - 1] : 0;
+    need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+    return n - lead + 1 < need ? lead - 1 : n;
+}
+
 const char *err_quote(char out[ERR_QUOTE + 1], const char *text, size_t length)
 {
     size_t n = 0;
@@ -133,11 +148,8 @@ const char *err_quote(char out[ERR_QUOTE + 1], const char *text, size_t length)
         }
         out[n++] = (c >= 0x20 && c != 0x7f) ? (char)c : '?';
     }
+    n = n < length ? whole_utf8(out, n) : n;
     while (n > 0 && out[n - 1] == ' ') {
-        n--;
-    }
-    /* A cut must not leave half a character of UTF-8. */
-    while (n > 0 && n == ERR_QUOTE && ((unsigned char)out[n - 1] & 0x80) != 0) {
         n--;
     }
     out[n] = '\0';
