@@ -265,7 +265,7 @@ static int read_back(const uint8_t *bytes, size_t size, struct index *out)
 
 static void test_round_trip(void **state)
 {
-    uint8_t bytes[1024];
+    uint8_t bytes[1024] = { 0 };
     struct index index;
 
     (void)state;
@@ -284,7 +284,7 @@ static void test_round_trip(void **state)
 
 static void test_damage(void **state)
 {
-    uint8_t bytes[1024];
+    uint8_t bytes[1024] = { 0 };
     size_t size = write_index(bytes, sizeof(bytes));
     struct index index;
 
