@@ -268,7 +268,8 @@ check-tsan:
 	+@$(SUBMAKE) check-tests FLAVOUR=tsan REAL_TESTS='$(TSAN_REAL_TESTS)'
 
 check-valgrind:
-	+@$(SUBMAKE) check-tests LABEL=valgrind WRAP='$(VALGRIND)' REAL_TESTS='$(VALGRIND_REAL_TESTS)'
+	+@$(SUBMAKE) check-tests LABEL=valgrind WRAP='$(VALGRIND)' REAL_TESTS='$(VALGRIND_REAL_TESTS)' \
+		UNIT_TESTS='$(filter-out $(NO_VALGRIND_TESTS),$(UNIT_TESTS))'
 
 check-install:
 	$(call build_and_run,lib,$(call scripts,install/install))
