@@ -33,6 +33,8 @@ REAL_TESTS := lazy main
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy
 VALGRIND_REAL_TESTS :=
+# Their threads wait in page faults, in which valgrind lets no other thread run.
+NO_VALGRIND_TESTS := pager pager_fail pager_huge
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300
 
