@@ -16,6 +16,7 @@ struct workers {
     pthread_t threads[THREADS];
     int started;
     int idle;
+    int queued;
     bool stopping;
 };
 
@@ -31,6 +32,7 @@ static struct job *next_job(struct workers *workers)
     workers->idle--;
     job = workers->first;
     if (job != NULL) {
+        workers->queued--;
         workers->first = job->next;
         if (workers->first == NULL) {
             workers->last = &workers->first;
@@ -96,7 +98,8 @@ static int ensure_thread(struct workers *workers)
 {
     int rc;
 
-    if (workers->idle > 0 || workers->started == THREADS) {
+    /* An idle thread may have been woken for a job that it did not take yet. */
+    if (workers->idle > workers->queued || workers->started == THREADS) {
         return 0;
     }
     rc = thread_start(&workers->threads[workers->started], "fcsnap-worker", run, workers);
@@ -116,6 +119,7 @@ static int submit(struct workers *workers, struct job *job)
         job->next = NULL;
         *workers->last = job;
         workers->last = &job->next;
+        workers->queued++;
         pthread_cond_signal(&workers->cond);
     }
     pthread_mutex_unlock(&workers->mutex);
