@@ -112,6 +112,12 @@ NO_INSTRUMENT static int run_child(void *arg)
     return fail_child(child);
 }
 
+/* ThreadSanitizer takes clone() for a fork, and its state, which is ours too, for the child's. */
+#ifdef __SANITIZE_THREAD__
+extern int __clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 /* vfork semantics: no copy of the page tables of a large program. */
 static int start_child(struct spawner *spawner, struct spawn *spawn, struct child *child)
 {
