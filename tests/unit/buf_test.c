@@ -91,9 +91,9 @@ static void test_impossible_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grows),   cmocka_unit_test(test_add_nothing),
-        cmocka_unit_test(test_format),  cmocka_unit_test(test_consume),
-        cmocka_unit_test(test_take),    cmocka_unit_test(test_impossible_size),
+        cmocka_unit_test(test_grows),  cmocka_unit_test(test_add_nothing),
+        cmocka_unit_test(test_format), cmocka_unit_test(test_consume),
+        cmocka_unit_test(test_take),   cmocka_unit_test(test_impossible_size),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

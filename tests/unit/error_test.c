@@ -131,8 +131,7 @@ static void test_quote(void **state)
 /* A character of each length, at each place around the cut. */
 static void test_quote_cuts_whole_characters(void **state)
 {
-    static const char *const characters[] = { "x", "\xc3\xbc", "\xe2\x82\xac",
-                                              "\xf0\x9f\x98\x80" };
+    static const char *const characters[] = { "x", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
     char text[ERR_QUOTE + 64];
     char out[ERR_QUOTE + 1];
 

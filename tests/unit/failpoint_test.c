@@ -100,7 +100,12 @@ static void test_kill(void **state)
 static void test_bad_specifications(void **state)
 {
     static const char *const wrong[] = {
-        "a.b", "=error", "a.b=", "a.b=burn", "a.b=Error", "a.b=error;c",
+        "a.b",
+        "=error",
+        "a.b=",
+        "a.b=burn",
+        "a.b=Error",
+        "a.b=error;c",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b=error",
     };
 
@@ -131,9 +136,10 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_teardown(function, each_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_off),     TEST(test_error), TEST(test_errno),
-        TEST(test_several), TEST(test_delay), TEST(test_nth_passage),
-        TEST(test_kill),    TEST(test_bad_specifications),
+        TEST(test_off),      TEST(test_error),
+        TEST(test_errno),    TEST(test_several),
+        TEST(test_delay),    TEST(test_nth_passage),
+        TEST(test_kill),     TEST(test_bad_specifications),
         TEST(test_too_many),
     };
 

@@ -31,8 +31,8 @@ static void test_environment(void **state)
         const char *value;
         int level;
     } cases[] = {
-        { "off", LOG_OFF },   { "error", LOG_ERROR }, { "warn", LOG_WARN }, { "info", LOG_INFO },
-        { "debug", LOG_DEBUG }, { "", LOG_OFF },      { "DEBUG", LOG_OFF }, { "all", LOG_OFF },
+        { "off", LOG_OFF },     { "error", LOG_ERROR }, { "warn", LOG_WARN }, { "info", LOG_INFO },
+        { "debug", LOG_DEBUG }, { "", LOG_OFF },        { "DEBUG", LOG_OFF }, { "all", LOG_OFF },
     };
     struct log log;
 

@@ -117,11 +117,26 @@ static const struct step undo[] = { { "u", "undo 1", undo_wait, false },
                                           .done = done,                                            \
                                           .free = free_op }
 
-#define A { "a", "doing a", step_a, false }
-#define GATE { "gate", "waiting at the gate", step_gate, false }
-#define SHIELDED { "gate", "waiting at the gate", step_gate, true }
-#define FAIL { "fail", "failing", step_fail, false }
-#define Z { "z", "doing z", step_z, false }
+#define A                                                                                          \
+    {                                                                                              \
+        "a", "doing a", step_a, false                                                              \
+    }
+#define GATE                                                                                       \
+    {                                                                                              \
+        "gate", "waiting at the gate", step_gate, false                                            \
+    }
+#define SHIELDED                                                                                   \
+    {                                                                                              \
+        "gate", "waiting at the gate", step_gate, true                                             \
+    }
+#define FAIL                                                                                       \
+    {                                                                                              \
+        "fail", "failing", step_fail, false                                                        \
+    }
+#define Z                                                                                          \
+    {                                                                                              \
+        "z", "doing z", step_z, false                                                              \
+    }
 
 VERB(straight, A, Z);
 VERB(gated, A, GATE, Z);
@@ -266,7 +281,8 @@ static void test_no_time_at_all(void **state)
     struct test_op *test = start(&straight, 0);
 
     (void)state;
-    CHECK_ERR(op_wait(&test->op, DEADLINE_NEVER), FCSNAP_ETIMEDOUT, "doing a: not done within 0 ms");
+    CHECK_ERR(op_wait(&test->op, DEADLINE_NEVER), FCSNAP_ETIMEDOUT,
+              "doing a: not done within 0 ms");
     assert_string_equal(test->trace, "uvw.");
     op_unref(&test->op);
     check_freed(1);
@@ -294,7 +310,8 @@ static void test_cancel(void **state)
     assert_false(op_is_canceled(&test->op));
     op_cancel(&test->op);
     op_cancel(&test->op);
-    CHECK_ERR(op_wait(&test->op, DEADLINE_NEVER), FCSNAP_ECANCELED, "waiting at the gate: canceled");
+    CHECK_ERR(op_wait(&test->op, DEADLINE_NEVER), FCSNAP_ECANCELED,
+              "waiting at the gate: canceled");
     assert_string_equal(test->trace, "aguvw.");
     op_cancel(&test->op);
     op_wake(&test->op);

@@ -301,14 +301,10 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, each_setup, each_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_own_thread),
-        TEST(test_post_from_many_threads),
-        TEST(test_queued_once),
-        TEST(test_unwatched_does_not_fire),
-        TEST(test_watch_again_changes),
-        TEST(test_watch_bad_descriptor),
-        TEST(test_timers_in_order),
-        cmocka_unit_test(test_free_runs_what_is_queued),
+        TEST(test_own_thread),          TEST(test_post_from_many_threads),
+        TEST(test_queued_once),         TEST(test_unwatched_does_not_fire),
+        TEST(test_watch_again_changes), TEST(test_watch_bad_descriptor),
+        TEST(test_timers_in_order),     cmocka_unit_test(test_free_runs_what_is_queued),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

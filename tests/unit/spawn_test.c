@@ -149,9 +149,8 @@ static int run_report(char *text, size_t size)
 static const char *check_report(const char *text)
 {
     static const char *const expected[] = {
-        "blocked 0\n",   "others 0\n",    "stdin null\n",    "output one\n",
-        "session own\n", "death 9\n",     "nofile enough\n", "environment empty\n",
-        "handled 0\n",   "\nend\n",
+        "blocked 0\n", "others 0\n",      "stdin null\n",        "output one\n", "session own\n",
+        "death 9\n",   "nofile enough\n", "environment empty\n", "handled 0\n",  "\nend\n",
     };
 
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
@@ -289,8 +288,7 @@ static void test_exec_failure(void **state)
     CHECK_ERR(start("/nowhere/program", NULL, 1, &spawn), FCSNAP_ESPAWN,
               "/nowhere/program: No such file or directory");
     assert_int_equal(spawn.pidfd, -1);
-    CHECK_ERR(start("/dev/null", NULL, 1, &spawn), FCSNAP_ESPAWN,
-              "/dev/null: Permission denied");
+    CHECK_ERR(start("/dev/null", NULL, 1, &spawn), FCSNAP_ESPAWN, "/dev/null: Permission denied");
     CHECK_ERR(start("/dev", NULL, 1, &spawn), FCSNAP_ESPAWN, "/dev: Permission denied");
     CHECK_NO_LEAK(guard);
 }
