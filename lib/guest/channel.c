@@ -101,11 +101,12 @@ static int handle_answer(struct channel *channel, const json *message)
     const json *id = json_get(message, "id");
     const json *error = json_get(message, "error");
     const json *result = json_get(message, "result");
+    double number = json_number(id);
     struct call *call = NULL;
 
-    if (json_kind(id) == JSON_NUMBER && json_number(id) >= 0 &&
-        json_number(id) <= (double)JSON_WHOLE_MAX) {
-        call = find_call(channel, (uint64_t)json_number(id));
+    if (json_kind(id) == JSON_NUMBER && number >= 0 && number <= (double)JSON_WHOLE_MAX &&
+        number == (double)(uint64_t)number) {
+        call = find_call(channel, (uint64_t)number);
     }
     if (call == NULL || call->done) {
         return err_set(FCSNAP_EFRAME, "an answer with an id that was not asked");
