@@ -30,7 +30,7 @@ UNIT_TESTS := buf channel clock config config_check error event failpoint featur
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS :=
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS := lazy main
+REAL_TESTS := clones guest host_close lazy machine main stop
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy
 VALGRIND_REAL_TESTS :=

@@ -24,13 +24,27 @@ struct call_op {
     char *result;
 };
 
+static void note_loss(struct call_op *call)
+{
+    err_prefix("%s", call->method);
+    err_save(&call->lost);
+    call->lost_ns = clock_ns();
+}
+
 static int send_step(struct fcsnap_op *op)
 {
     struct call_op *call = (struct call_op *)op;
+    int rc;
 
     vm_watch(call->rpc->vm, &call->watcher, op);
-    return channel_send(call->rpc->channel, call->id, call->request.data, call->request.size, op,
-                        &call->call);
+    rc = channel_send(call->rpc->channel, call->id, call->request.data, call->request.size, op,
+                      &call->call);
+    if (rc == FCSNAP_ECONNLOST) {
+        /* Judged in the next step, as one that is noticed later. */
+        note_loss(call);
+        return STEP_DONE;
+    }
+    return rc;
 }
 
 /* A connection that ends with the process is not what the caller should hear of. */
@@ -62,9 +76,7 @@ static int answer_step(struct fcsnap_op *op)
     }
     call->call = NULL;
     if (rc == FCSNAP_ECONNLOST) {
-        err_prefix("%s", call->method);
-        err_save(&call->lost);
-        call->lost_ns = clock_ns();
+        note_loss(call);
         return judge_loss(call);
     }
     return rc < 0 ? err_prefix("%s", call->method) : 0;

@@ -41,7 +41,7 @@ void bed_open(void);
 /* This many VMs live, and nothing else lies in the state directory but whole snapshots. */
 void bed_expect(int vms);
 
-/* Wait until this process has as many descriptors again. */
+/* Wait until this process has no more descriptors than so many. */
 void bed_await_fds(int fds);
 
 /* True after having told the runner that all tests are skipped: no Firecracker, no KVM. */
