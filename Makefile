@@ -34,8 +34,9 @@ REAL_TESTS := clones guest host_close lazy machine main stop
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy
 VALGRIND_REAL_TESTS :=
-# Their threads wait in page faults, in which valgrind lets no other thread run.
-NO_VALGRIND_TESTS := pager pager_fail pager_huge
+# Threads that wait in page faults, in which valgrind lets no other thread run; and a
+# program that starts itself as /proc/self/exe, which is valgrind's then.
+NO_VALGRIND_TESTS := pager pager_fail pager_huge spawn
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300
 
