@@ -126,12 +126,15 @@ static int submit(struct workers *workers, struct job *job)
     return rc;
 }
 
-int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op)
+int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op,
+            int (*work)(struct job *job), void *arg)
 {
     if (job->stage == JOB_IDLE) {
         int rc;
 
         job->op = op;
+        job->work = work;
+        job->arg = arg;
         atomic_store(&job->done, false);
         op_ref(op);
         rc = submit(workers, job);

@@ -29,8 +29,9 @@ struct job {
 int workers_new(struct workers **out) MUST_CHECK;
 void workers_free(struct workers *workers);
 
-/* Start the work once; STEP_WAIT until it is done, then its result, again and again. */
-int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op) MUST_CHECK;
+/* Start work(job) once; STEP_WAIT until it is done, then its result, again and again. */
+int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op,
+            int (*work)(struct job *job), void *arg) MUST_CHECK;
 
 /* STEP_WAIT while the work goes on, else 0: for who must not free what it uses. */
 int job_settle(const struct job *job) MUST_CHECK;

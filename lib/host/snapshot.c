@@ -173,9 +173,7 @@ static int verify_step(struct fcsnap_op *op)
 {
     struct verify_op *verify = (struct verify_op *)op;
 
-    verify->job.work = verify_work;
-    verify->job.arg = verify;
-    return job_run(verify->snapshot->host->workers, &verify->job, op);
+    return job_run(verify->snapshot->host->workers, &verify->job, op, verify_work, verify);
 }
 
 static int verify_undo(struct fcsnap_op *op)

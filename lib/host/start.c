@@ -43,8 +43,7 @@ int start_library(struct fcsnap_op *op)
     if (http_loaded()) {
         return STEP_DONE;
     }
-    start->library_job.work = library_work;
-    return job_run(start->vm->host->workers, &start->library_job, op);
+    return job_run(start->vm->host->workers, &start->library_job, op, library_work, NULL);
 }
 
 static void watch_directory(struct start *start, struct fcsnap_op *op)

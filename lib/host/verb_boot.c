@@ -24,9 +24,7 @@ static int check_step(struct fcsnap_op *op)
 {
     struct boot_op *boot = (struct boot_op *)op;
 
-    boot->check_job.work = check_work;
-    boot->check_job.arg = boot->config;
-    return job_run(boot->start.vm->host->workers, &boot->check_job, op);
+    return job_run(boot->start.vm->host->workers, &boot->check_job, op, check_work, boot->config);
 }
 
 static int plan_work(struct job *job)
@@ -45,9 +43,7 @@ static int plan_step(struct fcsnap_op *op)
 {
     struct boot_op *boot = (struct boot_op *)op;
 
-    boot->plan_job.work = plan_work;
-    boot->plan_job.arg = boot;
-    return job_run(boot->start.vm->host->workers, &boot->plan_job, op);
+    return job_run(boot->start.vm->host->workers, &boot->plan_job, op, plan_work, boot);
 }
 
 static int configure_step(struct fcsnap_op *op)

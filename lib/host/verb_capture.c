@@ -63,9 +63,7 @@ static int begin_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
 
-    capture->begin_job.work = begin_work;
-    capture->begin_job.arg = capture;
-    return job_run(capture->vm->host->workers, &capture->begin_job, op);
+    return job_run(capture->vm->host->workers, &capture->begin_job, op, begin_work, capture);
 }
 
 static int pause_step(struct fcsnap_op *op)
@@ -196,9 +194,7 @@ static int seal_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
 
-    capture->seal_job.work = seal_work;
-    capture->seal_job.arg = capture;
-    return job_run(capture->vm->host->workers, &capture->seal_job, op);
+    return job_run(capture->vm->host->workers, &capture->seal_job, op, seal_work, capture);
 }
 
 static int publish_step(struct fcsnap_op *op)
@@ -267,9 +263,7 @@ static int discard_step(struct fcsnap_op *op)
         job_settle(&capture->seal_job) == STEP_WAIT) {
         return STEP_WAIT;
     }
-    capture->discard_job.work = discard_work;
-    capture->discard_job.arg = capture;
-    return job_run(capture->vm->host->workers, &capture->discard_job, op);
+    return job_run(capture->vm->host->workers, &capture->discard_job, op, discard_work, capture);
 }
 
 static void capture_done(struct fcsnap_op *op)

@@ -64,9 +64,8 @@ static int open_work(struct job *job)
 
 static int open_image(struct restore_op *restore)
 {
-    restore->open_job.work = open_work;
-    restore->open_job.arg = restore;
-    return job_run(restore->start.vm->host->workers, &restore->open_job, &restore->start.op);
+    return job_run(restore->start.vm->host->workers, &restore->open_job, &restore->start.op,
+                   open_work, restore);
 }
 
 /* The image is opened side by side: that it is not open yet is no reason to wait here. */
@@ -100,9 +99,7 @@ static int links_step(struct fcsnap_op *op)
     if (restore->snapshot->manifest.drive_count == 0) {
         return STEP_DONE;
     }
-    restore->links_job.work = links_work;
-    restore->links_job.arg = restore;
-    return job_run(restore->start.vm->host->workers, &restore->links_job, op);
+    return job_run(restore->start.vm->host->workers, &restore->links_job, op, links_work, restore);
 }
 
 static int open_session(struct restore_op *restore)

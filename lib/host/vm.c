@@ -166,8 +166,7 @@ static int remove_directory(struct fcsnap_op *op)
     struct fcsnap_vm *vm = OF_TEARDOWN(op);
     int rc;
 
-    vm->remove_job.work = remove_work;
-    rc = job_run(vm->host->workers, &vm->remove_job, op);
+    rc = job_run(vm->host->workers, &vm->remove_job, op, remove_work, NULL);
     if (rc < 0) {
         log_write(&vm->host->log, LOG_ERROR, "VM %s: %s", vm->process.id, fcsnap_last_error());
         return STEP_DONE;

@@ -26,7 +26,7 @@ static int each_teardown(void **state)
 
 static int run_job(void *arg, struct fcsnap_op *op)
 {
-    return job_run(workers, arg, op);
+    return job_run(workers, arg, op, ((struct job *)arg)->work, NULL);
 }
 
 static atomic_int worked;
@@ -74,9 +74,9 @@ static void test_error_is_carried_over(void **state)
 /* Asks again and again: the work is done once, the result stays. */
 static int run_twice(void *arg, struct fcsnap_op *op)
 {
-    int rc = job_run(workers, arg, op);
+    int rc = job_run(workers, arg, op, ((struct job *)arg)->work, NULL);
 
-    return rc != STEP_DONE ? rc : job_run(workers, arg, op);
+    return rc != STEP_DONE ? rc : job_run(workers, arg, op, ((struct job *)arg)->work, NULL);
 }
 
 static void test_work_is_done_once(void **state)
@@ -140,7 +140,7 @@ static void submit_all(void *arg)
     for (int i = 0; i < 100; i++) {
         struct fcsnap_op *op = jobs[i].arg;
 
-        (void)!job_run(workers, &jobs[i], op);
+        (void)!job_run(workers, &jobs[i], op, jobs[i].work, NULL);
     }
 }
 
