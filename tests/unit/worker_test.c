@@ -140,7 +140,7 @@ static void submit_all(void *arg)
     for (int i = 0; i < 100; i++) {
         struct fcsnap_op *op = jobs[i].arg;
 
-        (void)!job_run(workers, &jobs[i], op, jobs[i].work, NULL);
+        (void)!job_run(workers, &jobs[i], op, jobs[i].work, op);
     }
 }
 
