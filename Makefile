@@ -276,7 +276,7 @@ check-valgrind:
 		UNIT_TESTS='$(filter-out $(NO_VALGRIND_TESTS),$(UNIT_TESTS))'
 
 check-install:
-	$(call build_and_run,lib,$(call scripts,install/install))
+	$(call build_and_run,lib,$(call scripts,install/install install/readme))
 
 check-abi:
 	$(call build_and_run,lib $B/tests/abi/unload,$(call scripts,$(ABI_TESTS:%=abi/%)))
