@@ -24,9 +24,9 @@ EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
 BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
-UNIT_TESTS := buf channel clock config config_check error event failpoint features frame fs \
-	fswatch handshake id index json log manifest op pager pager_fail pager_huge plan reactor \
-	sock source spawn timer vsock worker
+UNIT_TESTS := api buf channel clock config config_check console error event failpoint \
+	features frame fs fswatch handshake id index json log manifest op owner pager pager_fail \
+	pager_huge plan reactor slot sock source spawn store timer vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS :=
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
