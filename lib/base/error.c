@@ -51,6 +51,7 @@ static int code_of_errno(int errnum)
         return FCSNAP_ENOMEM;
     case EACCES:
     case EPERM:
+    case EROFS:
         return FCSNAP_EACCES;
     case ENOSPC:
     case EDQUOT:
