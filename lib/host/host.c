@@ -323,9 +323,10 @@ int32_t fcsnap_host_open(fcsnap_host *host)
 
     err_enter("fcsnap_host_open");
     rc = check_new(host);
-    if (rc == 0) {
-        rc = find_paths(host);
+    if (rc < 0) {
+        return rc;
     }
+    rc = find_paths(host);
     if (rc == 0) {
         rc = open_directories(host);
     }

@@ -121,10 +121,12 @@ const char *fcsnap_snapshot_path(const fcsnap_snapshot *snapshot)
 int32_t fcsnap_snapshot_info(const fcsnap_snapshot *snapshot, char **out)
 {
     err_enter("fcsnap_snapshot_info");
+    if (out != NULL) {
+        *out = NULL;
+    }
     if (snapshot == NULL || out == NULL) {
         return err_set(FCSNAP_EINVAL, "%s is NULL", out == NULL ? "out" : "the snapshot");
     }
-    *out = NULL;
     return json_print(snapshot->manifest.tree, out);
 }
 

@@ -36,14 +36,12 @@ static int library_work(struct job *job)
     return http_load();
 }
 
-int start_library(struct fcsnap_op *op)
+static int load_library(struct start *start)
 {
-    struct start *start = (struct start *)op;
-
     if (http_loaded()) {
         return STEP_DONE;
     }
-    return job_run(start->vm->host->workers, &start->library_job, op, library_work, NULL);
+    return job_run(start->vm->host->workers, &start->library_job, &start->op, library_work, NULL);
 }
 
 static void watch_directory(struct start *start, struct fcsnap_op *op)
@@ -69,6 +67,11 @@ int start_api(struct fcsnap_op *op)
     if (vm->ending) {
         return vm_died(vm);
     }
+    /* Side by side with Firecracker's own start; waited for in the next step. */
+    rc = load_library(start);
+    if (rc < 0) {
+        return rc;
+    }
     watch_directory(start, op);
     rc = sock_connect_at(vm->process.dir_fd, "api.sock", &fd);
     if (rc == FCSNAP_ENOENT || rc == FCSNAP_EREFUSED) {
@@ -82,6 +85,18 @@ int start_api(struct fcsnap_op *op)
     close(fd);
     fswatch_remove(vm->host->fswatch, &start->appeared);
     vm_reached(vm, VM_PHASE_API_READY);
+    return STEP_DONE;
+}
+
+int start_library(struct fcsnap_op *op)
+{
+    struct start *start = (struct start *)op;
+    struct fcsnap_vm *vm = start->vm;
+    int rc = load_library(start);
+
+    if (rc != 0) {
+        return rc;
+    }
     return http_new(vm->host->reactor, vm->process.dir_fd, "api.sock", &vm->api.http);
 }
 

@@ -27,8 +27,8 @@ int start_init(struct start *start, const struct verb *verb, struct fcsnap_host 
 
 /* Steps, in this order. */
 int start_spawn(struct fcsnap_op *op) MUST_CHECK;
-int start_library(struct fcsnap_op *op) MUST_CHECK;
 int start_api(struct fcsnap_op *op) MUST_CHECK;
+int start_library(struct fcsnap_op *op) MUST_CHECK;
 int start_version(struct fcsnap_op *op) MUST_CHECK;
 
 /* For the undo table. */

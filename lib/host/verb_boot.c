@@ -116,8 +116,8 @@ const struct verb boot_verb = {
         (const struct step[]){
             { "check", "checking the configuration", check_step, false },
             { "spawn", "starting Firecracker", start_spawn, false },
-            { "library", "loading libcurl", start_library, false },
             { "api", "waiting for Firecracker's API", start_api, false },
+            { "library", "loading libcurl", start_library, false },
             { "version", "asking Firecracker's version", start_version, false },
             { "plan", "preparing the VM's directory", plan_step, false },
             { "configure", "configuring Firecracker", configure_step, false },

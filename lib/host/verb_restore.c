@@ -261,8 +261,8 @@ const struct verb restore_verb = {
         (const struct step[]){
             { "check", "checking the options", check_step, false },
             { "spawn", "starting Firecracker", spawn_step, false },
-            { "library", "loading libcurl", start_library, false },
             { "api", "waiting for Firecracker's API", start_api, false },
+            { "library", "loading libcurl", start_library, false },
             { "version", "asking Firecracker's version", start_version, false },
             { "links", "preparing the VM's directory", links_step, false },
             { "image", "opening the snapshot", image_step, false },

@@ -45,11 +45,25 @@ uint64_t fcsnap_vm_number(const fcsnap_vm *vm)
     return vm != NULL ? vm->event.number : 0;
 }
 
+static int check_out(const struct fcsnap_vm *vm, char **out)
+{
+    if (out != NULL) {
+        *out = NULL;
+    }
+    if (vm == NULL || out == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "out");
+    }
+    return 0;
+}
+
 int32_t fcsnap_vm_fault(fcsnap_vm *vm, int32_t *code, char **text)
 {
     int rc = 0;
 
     err_enter("fcsnap_vm_fault");
+    if (text != NULL) {
+        *text = NULL;
+    }
     if (vm == NULL || code == NULL) {
         return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "code");
     }
@@ -69,10 +83,10 @@ int32_t fcsnap_vm_console(fcsnap_vm *vm, size_t limit, char **out, size_t *size)
     int rc;
 
     err_enter("fcsnap_vm_console");
-    if (vm == NULL || out == NULL) {
-        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "out");
+    rc = check_out(vm, out);
+    if (rc < 0) {
+        return rc;
     }
-    *out = NULL;
     rc = console_tail(&vm->process.console, limit, &tail);
     if (rc < 0) {
         return rc;
@@ -121,10 +135,10 @@ int32_t fcsnap_vm_info(fcsnap_vm *vm, char **out)
     int rc;
 
     err_enter("fcsnap_vm_info");
-    if (vm == NULL || out == NULL) {
-        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "out");
+    rc = check_out(vm, out);
+    if (rc < 0) {
+        return rc;
     }
-    *out = NULL;
     root = json_new_object();
     if (root == NULL) {
         return err_nomem();
@@ -208,10 +222,10 @@ int32_t fcsnap_vm_timings(fcsnap_vm *vm, char **out)
     int rc;
 
     err_enter("fcsnap_vm_timings");
-    if (vm == NULL || out == NULL) {
-        return err_set(FCSNAP_EINVAL, "%s is NULL", vm == NULL ? "the VM" : "out");
+    rc = check_out(vm, out);
+    if (rc < 0) {
+        return rc;
     }
-    *out = NULL;
     root = json_new_object();
     if (root == NULL) {
         return err_nomem();
