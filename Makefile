@@ -28,7 +28,7 @@ UNIT_TESTS := api buf channel clock config config_check console error event fail
 	features frame fs fswatch handshake id index json log manifest op owner pager pager_fail \
 	pager_huge plan reactor slot sock source spawn store timer vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
-API_TESTS :=
+API_TESTS := errors host null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
 REAL_TESTS := bad_config bad_snapshot clones guest host_close lazy machine main stop
 # The real tests that also run under ThreadSanitizer in `make check`.
