@@ -75,6 +75,31 @@ int fs_open_dir_at(int dir_fd, const char *name, bool make, int *out)
     return *out < 0 ? err_sys(errno, "%s", name) : 0;
 }
 
+int fs_open_file_at(int dir_fd, const char *name, int *out, uint64_t *size)
+{
+    struct stat info;
+    int rc = 0;
+
+    *out = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*out < 0 && errno == ENOENT) {
+        return err_set(FCSNAP_ESNAPSHOT, "%s: missing", name);
+    }
+    if (*out < 0 && errno != ELOOP) {
+        return err_sys(errno, "%s", name);
+    }
+    if (*out >= 0 && fstat(*out, &info) < 0) {
+        rc = err_sys(errno, "%s", name);
+    } else if (*out < 0 || !S_ISREG(info.st_mode)) {
+        rc = err_set(FCSNAP_ESNAPSHOT, "%s: not a file", name);
+    } else {
+        *size = (uint64_t)info.st_size;
+    }
+    if (rc < 0) {
+        fs_close(out);
+    }
+    return rc;
+}
+
 static int read_all(int fd, const char *name, size_t limit, struct buf *out)
 {
     for (;;) {
@@ -104,12 +129,13 @@ static int read_all(int fd, const char *name, size_t limit, struct buf *out)
 
 int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out)
 {
-    int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    int rc;
+    uint64_t size;
+    int fd;
+    int rc = fs_open_file_at(dir_fd, name, &fd, &size);
 
     *out = (struct buf){ 0 };
-    if (fd < 0) {
-        return err_sys(errno, "%s", name);
+    if (rc < 0) {
+        return rc;
     }
     rc = read_all(fd, name, limit, out);
     close(fd);

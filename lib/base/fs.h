@@ -21,6 +21,12 @@ int fs_open_dir(const char *path, int *out) MUST_CHECK;
 /* Open a directory below another one; made first if `make`. */
 int fs_open_dir_at(int dir_fd, const char *name, bool make, int *out) MUST_CHECK;
 
+/*
+ * Open a regular file to read, and get its size. It may be a stranger's, so
+ * a missing one, or what is none, is FCSNAP_ESNAPSHOT, and a FIFO does not block.
+ */
+int fs_open_file_at(int dir_fd, const char *name, int *out, uint64_t *size) MUST_CHECK;
+
 /* A whole file of at most `limit` bytes. */
 int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out) MUST_CHECK;
 

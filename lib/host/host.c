@@ -350,6 +350,7 @@ int32_t fcsnap_host_open(fcsnap_host *host)
 int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms)
 {
     int64_t deadline = deadline_in(timeout_ms);
+    bool empty;
     bool ours;
 
     err_enter("fcsnap_host_close");
@@ -369,16 +370,16 @@ int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms)
     while ((host->ops != NULL || host->vms != NULL) &&
            cond_wait_until(&host->cond, &host->mutex, deadline)) {
     }
-    ours = host->ops == NULL && host->vms == NULL && host->state != HOST_CLOSED;
+    empty = host->ops == NULL && host->vms == NULL;
+    ours = empty && host->state != HOST_CLOSED;
     if (ours) {
         host->state = HOST_CLOSED;
     }
     pthread_mutex_unlock(&host->mutex);
     if (ours) {
         tear_down(host);
-        return 0;
     }
-    return host->state == HOST_CLOSED ? 0 : err_set(FCSNAP_ETIMEDOUT, "something lives still");
+    return empty ? 0 : err_set(FCSNAP_ETIMEDOUT, "something lives still");
 }
 
 void host_ref(struct fcsnap_host *host)

@@ -2,6 +2,7 @@
 #include "memory/index.h"
 
 #include "base/failpoint.h"
+#include "base/fs.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -266,25 +266,12 @@ static int parse(const uint8_t *bytes, size_t size, const char *name, struct ind
 }
 
 /* The whole file, whose size is bounded and must not change meanwhile. */
-static int read_file(int fd, const char *name, uint8_t **bytes, size_t *size)
+static int read_file(int fd, const char *name, uint8_t *bytes, size_t size)
 {
-    struct stat st;
     size_t done = 0;
 
-    if (fstat(fd, &st) < 0) {
-        return err_sys(errno, "%s", name);
-    }
-    if (!S_ISREG(st.st_mode) || st.st_size < HEADER + SUM || (uint64_t)st.st_size > FILE_MAX) {
-        return err_set(FCSNAP_ECORRUPT, "%s: %" PRId64 " bytes are no index", name,
-                       (int64_t)st.st_size);
-    }
-    *size = (size_t)st.st_size;
-    *bytes = malloc(*size);
-    if (*bytes == NULL) {
-        return err_nomem();
-    }
-    while (done < *size) {
-        ssize_t n = pread(fd, *bytes + done, *size - done, (off_t)done);
+    while (done < size) {
+        ssize_t n = pread(fd, bytes + done, size - done, (off_t)done);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -300,17 +287,19 @@ static int read_file(int fd, const char *name, uint8_t **bytes, size_t *size)
 
 int index_read(int dir_fd, const char *name, struct index *out)
 {
-    /* Not blocking: a stranger may have put a FIFO there. */
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     uint8_t *bytes = NULL;
-    size_t size = 0;
-    int rc;
+    uint64_t size;
+    int fd;
+    int rc = fs_open_file_at(dir_fd, name, &fd, &size);
 
     *out = (struct index){ 0 };
-    if (fd < 0) {
-        return err_sys(errno, "opening %s", name);
+    if (rc == 0 && (size < HEADER + SUM || size > FILE_MAX)) {
+        rc = err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes are no index", name, size);
     }
-    rc = read_file(fd, name, &bytes, &size);
+    if (rc == 0) {
+        bytes = malloc(size);
+        rc = bytes == NULL ? err_nomem() : read_file(fd, name, bytes, size);
+    }
     if (rc == 0) {
         rc = parse(bytes, size, name, out);
     }
@@ -318,7 +307,7 @@ int index_read(int dir_fd, const char *name, struct index *out)
         index_free(out);
     }
     free(bytes);
-    close(fd);
+    fs_close(&fd);
     return rc;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshot/digest.h"
 
+#include "base/fs.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -64,40 +64,18 @@ out:
     return rc;
 }
 
-static int check_size(int fd, const char *name, uint64_t size)
-{
-    struct stat status;
-
-    if (fstat(fd, &status) < 0) {
-        return err_sys(errno, "%s", name);
-    }
-    if (!S_ISREG(status.st_mode)) {
-        return err_set(FCSNAP_ESNAPSHOT, "%s: not a file", name);
-    }
-    if ((uint64_t)status.st_size != size) {
-        return err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes instead of %" PRIu64, name,
-                       (uint64_t)status.st_size, size);
-    }
-    return 0;
-}
-
 int digest_file(int dir_fd, const char *name, uint64_t size, char out[DIGEST_128])
 {
-    int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    int rc;
+    uint64_t found;
+    int fd;
+    int rc = fs_open_file_at(dir_fd, name, &fd, &found);
 
-    if (fd < 0 && errno == ENOENT) {
-        return err_set(FCSNAP_ESNAPSHOT, "%s: missing", name);
+    if (rc == 0 && found != size) {
+        rc = err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes instead of %" PRIu64, name, found,
+                     size);
     }
-    if (fd < 0 && errno == ELOOP) {
-        return err_set(FCSNAP_ESNAPSHOT, "%s: not a file", name);
-    }
-    if (fd < 0) {
-        return err_sys(errno, "%s", name);
-    }
-    rc = check_size(fd, name, size);
     rc = rc < 0 ? rc : digest_fd(fd, name, out);
-    close(fd);
+    fs_close(&fd);
     return rc;
 }
 

@@ -300,9 +300,6 @@ int manifest_read(int dir_fd, struct manifest *out)
 
     *out = (struct manifest){ 0 };
     rc = fs_read_at(dir_fd, MANIFEST_FILE, MANIFEST_MAX, &buf);
-    if (rc == FCSNAP_ENOENT) {
-        return err_set(FCSNAP_ESNAPSHOT, MANIFEST_FILE ": missing");
-    }
     if (rc < 0) {
         return rc;
     }

@@ -6,9 +6,7 @@
 #include "memory/index_build.h"
 #include "snapshot/digest.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <inttypes.h>
 
 static int check_files(const struct restore_input *input)
 {
@@ -25,18 +23,14 @@ static int check_files(const struct restore_input *input)
 static int open_memory(const struct restore_input *input, int *out)
 {
     const uint64_t size = input->manifest->memory.size;
-    struct stat info;
+    uint64_t found;
+    int rc = fs_open_file_at(input->dir_fd, MEMORY_FILE, out, &found);
 
-    *out = openat(input->dir_fd, MEMORY_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (*out < 0 || fstat(*out, &info) < 0) {
-        return errno == ENOENT ? err_set(FCSNAP_ESNAPSHOT, "%s: missing", MEMORY_FILE)
-                               : err_sys(errno, "%s", MEMORY_FILE);
+    if (rc == 0 && found != size) {
+        rc = err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes instead of %" PRIu64, MEMORY_FILE,
+                     found, size);
     }
-    if (!S_ISREG(info.st_mode) || (uint64_t)info.st_size != size) {
-        return err_set(FCSNAP_ECORRUPT, "%s: %llu bytes instead of %llu", MEMORY_FILE,
-                       (unsigned long long)info.st_size, (unsigned long long)size);
-    }
-    return 0;
+    return rc;
 }
 
 static int check_index(const struct manifest *manifest, const struct index *index)

@@ -29,7 +29,7 @@ static void drop_nulls(json *value, int depth)
 
 static int read_file(const char *path, struct buf *buf)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     ssize_t n = 1;
     int rc = 0;
 

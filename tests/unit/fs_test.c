@@ -156,10 +156,12 @@ static void test_read_errors(void **state)
     struct buf out;
 
     (void)state;
-    CHECK_ERR(fs_read_at(dir_fd, "none", 10, &out), FCSNAP_ENOENT, "none");
-    CHECK_ERR(fs_read_at(dir_fd, ".", 10, &out), FCSNAP_ESYSTEM, "directory");
+    CHECK_ERR(fs_read_at(dir_fd, "none", 10, &out), FCSNAP_ESNAPSHOT, "none: missing");
+    CHECK_ERR(fs_read_at(dir_fd, ".", 10, &out), FCSNAP_ESNAPSHOT, "not a file");
     assert_int_equal(symlinkat("/etc/passwd", dir_fd, "link"), 0);
-    CHECK_ERR(fs_read_at(dir_fd, "link", 1 << 20, &out), FCSNAP_ESYSTEM, "link");
+    CHECK_ERR(fs_read_at(dir_fd, "link", 1 << 20, &out), FCSNAP_ESNAPSHOT, "not a file");
+    assert_int_equal(mkfifoat(dir_fd, "fifo", 0600), 0);
+    CHECK_ERR(fs_read_at(dir_fd, "fifo", 10, &out), FCSNAP_ESNAPSHOT, "not a file");
     assert_null(out.data);
 }
 
