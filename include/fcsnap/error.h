@@ -31,16 +31,15 @@
     X(FCSNAP_ENOENT, -34, "not found")                                                             \
     X(FCSNAP_ETIMEDOUT, -40, "the time limit passed")                                              \
     X(FCSNAP_ECANCELED, -41, "canceled")                                                           \
+    X(FCSNAP_EINPROGRESS, -42, "the operation goes on")                                            \
     X(FCSNAP_EVMM, -50, "Firecracker refused a request")                                           \
     X(FCSNAP_ESPAWN, -51, "Firecracker could not be started")                                      \
     X(FCSNAP_EDIED, -52, "Firecracker exited")                                                     \
     X(FCSNAP_EPROTO, -53, "an answer of Firecracker was not understood")                           \
     X(FCSNAP_EUNSUPPORTED, -54, "this release of Firecracker cannot do that")                      \
-    X(FCSNAP_EGUEST, -60, "the guest failed")                                                      \
     X(FCSNAP_ERPC, -61, "the guest answered with an error")                                        \
     X(FCSNAP_EFRAME, -62, "the guest broke the framing of RPC")                                    \
     X(FCSNAP_ECONNLOST, -63, "the connection to the guest was lost")                               \
-    X(FCSNAP_EREFUSED, -64, "nobody listens on that port of the guest")                            \
     X(FCSNAP_ESNAPSHOT, -70, "the snapshot is malformed")                                          \
     X(FCSNAP_ECORRUPT, -71, "the snapshot is damaged")                                             \
     X(FCSNAP_EINCOMPATIBLE, -72, "the snapshot cannot be restored like this")                      \

@@ -28,11 +28,11 @@ extern "C" {
  * @param[in] op          Borrowed.
  * @param[in] timeout_ms  Limit for this wait, milliseconds; -1 waits for ever, 0 only looks.
  *
- * @retval 0                 It ended well.
- * @retval FCSNAP_EINVAL     The operation is NULL.
- * @retval FCSNAP_ETIMEDOUT  It goes on, or it ended because its own limit passed:
- *                           fcsnap_op_ended() tells.
- * @retval other             How the operation failed, as the call that started it says.
+ * @retval 0                   It ended well.
+ * @retval FCSNAP_EINVAL       The operation is NULL.
+ * @retval FCSNAP_EINPROGRESS  The limit of this wait passed; the operation goes on.
+ * @retval FCSNAP_ETIMEDOUT    It ended because its own limit passed.
+ * @retval other               How the operation failed, as the call that started it says.
  * @threadsafe Any thread.
  * @blocks     Up to @p timeout_ms.
  * @since      1.0

@@ -17,6 +17,9 @@ struct err {
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
+/* Nobody listens, or hung up at once. Who asked tries again: no caller of the library sees it. */
+enum { ERR_REFUSED = -1 };
+
 /* Set this thread's failure; each returns its code, so `return err_set(...)`. */
 int err_set(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

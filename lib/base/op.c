@@ -200,7 +200,7 @@ int op_wait(struct fcsnap_op *op, int64_t deadline)
     while (!op->ended && cond_wait_until(&op->cond, &op->mutex, deadline)) {
     }
     if (!op->ended) {
-        rc = err_set(FCSNAP_ETIMEDOUT, "the operation goes on");
+        rc = err_set(FCSNAP_EINPROGRESS, "the operation goes on");
     } else if (op->error.code != 0) {
         rc = err_load(&op->error);
     }

@@ -94,7 +94,7 @@ void op_wake_at(struct fcsnap_op *op, int64_t due_ns);
 void op_cancel(struct fcsnap_op *op);
 bool op_is_canceled(const struct fcsnap_op *op);
 
-/* Wait for the end; FCSNAP_ETIMEDOUT if this limit came first, else the operation's own result. */
+/* Wait for the end; FCSNAP_EINPROGRESS if this limit came first, else the own result. */
 int op_wait(struct fcsnap_op *op, int64_t deadline) MUST_CHECK;
 
 bool op_has_ended(struct fcsnap_op *op);

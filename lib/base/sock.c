@@ -62,7 +62,7 @@ int sock_connect_at(int dir_fd, const char *name, int *out)
     }
     if (connect(*out, (struct sockaddr *)&address, sizeof(address)) < 0) {
         rc = errno == ECONNREFUSED || errno == EAGAIN
-                 ? err_set(FCSNAP_EREFUSED, "%s: connection refused", name)
+                 ? err_set(ERR_REFUSED, "%s: connection refused", name)
                  : err_sys(errno, "%s: connecting", name);
         fs_close(out);
     }

@@ -14,7 +14,7 @@ int sock_listen_at(int dir_fd, const char *name, int *out) MUST_CHECK;
 
 /*
  * Connected and non-blocking. A refusal is FCSNAP_ENOENT (no such name) or
- * FCSNAP_EREFUSED (nobody listens, or the backlog is full).
+ * ERR_REFUSED (nobody listens, or the backlog is full).
  */
 int sock_connect_at(int dir_fd, const char *name, int *out) MUST_CHECK;
 

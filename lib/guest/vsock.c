@@ -28,7 +28,7 @@ int vsock_ask(int dir_fd, uint32_t port, int *out)
     }
     /* One write: Firecracker reads the command once and drops a connection that sent a part. */
     if (send(*out, line, (size_t)n, MSG_NOSIGNAL) != n) {
-        rc = err_set(FCSNAP_EREFUSED, "vsock: the connection was closed");
+        rc = err_set(ERR_REFUSED, "vsock: the connection was closed");
         fs_close(out);
     }
     return rc;
@@ -46,7 +46,7 @@ int vsock_answer(int fd)
         return STEP_WAIT;
     }
     if (n <= 0) {
-        return err_set(FCSNAP_EREFUSED, "vsock: the guest refused the connection");
+        return err_set(ERR_REFUSED, "vsock: the guest refused the connection");
     }
     end = memchr(line, '\n', (size_t)n);
     if (end == NULL && n < LINE_MAX_BYTES && memcmp(line, "OK ", n < 3 ? (size_t)n : 3) == 0) {
@@ -57,7 +57,7 @@ int vsock_answer(int fd)
     }
     length = (size_t)(end - line) + 1;
     if (recv(fd, line, length, 0) != (ssize_t)length) {
-        return err_set(FCSNAP_EREFUSED, "vsock: the connection was closed");
+        return err_set(ERR_REFUSED, "vsock: the connection was closed");
     }
     return 0;
 }

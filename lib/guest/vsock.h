@@ -18,7 +18,7 @@ int vsock_ask(int dir_fd, uint32_t port, int *out) MUST_CHECK;
 
 /*
  * STEP_WAIT until the answer is there, then 0, with not one byte of what
- * follows taken; FCSNAP_EREFUSED if it is a refusal. No answer at all is
+ * follows taken; ERR_REFUSED if it is a refusal. No answer at all is
  * usual while the guest boots.
  */
 int vsock_answer(int fd) MUST_CHECK;

@@ -74,7 +74,7 @@ int start_api(struct fcsnap_op *op)
     }
     watch_directory(start, op);
     rc = sock_connect_at(vm->process.dir_fd, "api.sock", &fd);
-    if (rc == FCSNAP_ENOENT || rc == FCSNAP_EREFUSED) {
+    if (rc == FCSNAP_ENOENT || rc == ERR_REFUSED) {
         op_wake_at(op, clock_ns() + (rc == FCSNAP_ENOENT ? MISSED_NS : REFUSED_NS));
         return STEP_WAIT;
     }

@@ -335,7 +335,7 @@ static int64_t try_ask(fcsnap_vm *vm, const char *method, const char *params, co
     if (rc < 0) {
         return rc;
     }
-    rc = json_parse(result, strlen(result), strlen(result), FCSNAP_EGUEST, &root);
+    rc = json_parse(result, strlen(result), strlen(result), FCSNAP_EFRAME, &root);
     fcsnap_free(result);
     if (rc < 0) {
         return rc;
@@ -356,7 +356,7 @@ int try_fill(fcsnap_vm *vm, uint64_t first, uint64_t pages, uint64_t seed)
     if (filled < 0) {
         return (int)filled;
     }
-    return (uint64_t)filled == pages ? 0 : err_set(FCSNAP_EGUEST, "%lld pages", (long long)filled);
+    return (uint64_t)filled == pages ? 0 : err_set(WRONG_PAGES, "%lld pages", (long long)filled);
 }
 
 int try_filled(fcsnap_vm *vm, uint64_t first, uint64_t pages, uint64_t seed)
@@ -370,7 +370,7 @@ int try_filled(fcsnap_vm *vm, uint64_t first, uint64_t pages, uint64_t seed)
     if (wrong <= 0) {
         return (int)wrong;
     }
-    return err_set(FCSNAP_EGUEST, "%lld of %llu pages are wrong", (long long)wrong,
+    return err_set(WRONG_PAGES, "%lld of %llu pages are wrong", (long long)wrong,
                    (unsigned long long)pages);
 }
 

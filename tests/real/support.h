@@ -73,7 +73,8 @@ void expect_filled(fcsnap_vm *vm, uint64_t first, uint64_t pages, uint64_t seed)
 void expect_zero(fcsnap_vm *vm, uint64_t first, uint64_t pages);
 uint64_t heap_pages(fcsnap_vm *vm);
 
-/* The same for threads: an error of the library, or FCSNAP_EGUEST if a page is wrong. */
+/* The same for threads: an error of the library, or WRONG_PAGES. */
+enum { WRONG_PAGES = -1 };
 int try_fill(fcsnap_vm *vm, uint64_t first, uint64_t pages, uint64_t seed);
 int try_filled(fcsnap_vm *vm, uint64_t first, uint64_t pages, uint64_t seed);
 

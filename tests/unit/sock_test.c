@@ -71,10 +71,10 @@ static void test_refusals(void **state)
     CHECK_ERR(sock_connect_at(dir_fd, "none", &fd), FCSNAP_ENOENT, "none");
     CHECK_OK(sock_listen_at(dir_fd, "dead", &fd));
     close(fd);
-    CHECK_ERR(sock_connect_at(dir_fd, "dead", &fd), FCSNAP_EREFUSED, "dead");
+    CHECK_ERR(sock_connect_at(dir_fd, "dead", &fd), ERR_REFUSED, "dead");
     assert_int_equal(fd, -1);
     CHECK_OK(fs_write_at(dir_fd, "file", "x", 1));
-    CHECK_ERR(sock_connect_at(dir_fd, "file", &fd), FCSNAP_EREFUSED, "file");
+    CHECK_ERR(sock_connect_at(dir_fd, "file", &fd), ERR_REFUSED, "file");
     CHECK_ERR(sock_listen_at(dir_fd, "dead", &fd), FCSNAP_ESYSTEM, "dead");
     CHECK_NO_LEAK(guard);
 }

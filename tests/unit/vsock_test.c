@@ -67,7 +67,7 @@ static void test_refusal(void **state)
 {
     (void)state;
     fs_close(&guest);
-    CHECK_ERR(vsock_answer(ours), FCSNAP_EREFUSED, "refused");
+    CHECK_ERR(vsock_answer(ours), ERR_REFUSED, "refused");
 }
 
 static void test_refusal_in_the_line(void **state)
@@ -78,7 +78,7 @@ static void test_refusal_in_the_line(void **state)
     fs_close(&guest);
     /* The bytes are still there to be looked at, so their end comes by the limit or a reset. */
     assert_int_equal(recv(ours, (char[4]){ 0 }, 4, 0), 4);
-    CHECK_ERR(vsock_answer(ours), FCSNAP_EREFUSED, "refused");
+    CHECK_ERR(vsock_answer(ours), ERR_REFUSED, "refused");
 }
 
 static void test_garbage(void **state)
@@ -132,7 +132,7 @@ static void test_ask(void **state)
     CHECK_ERR(vsock_ask(dir_fd, 52, &asked), FCSNAP_ESYSTEM, "vsock.connect");
     failpoint_clear();
     close(listener);
-    CHECK_ERR(vsock_ask(dir_fd, 52, &asked), FCSNAP_EREFUSED, "v.sock");
+    CHECK_ERR(vsock_ask(dir_fd, 52, &asked), ERR_REFUSED, "v.sock");
     close(dir_fd);
     CHECK_OK(fs_remove_at(AT_FDCWD, directory));
 }
