@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEPTH_MAX = 16 };
+enum { DEPTH_MAX = 16, CHUNK = 16384 };
 
 void fs_close(int *fd)
 {
@@ -102,29 +102,25 @@ int fs_open_file_at(int dir_fd, const char *name, int *out, uint64_t *size)
 
 static int read_all(int fd, const char *name, size_t limit, struct buf *out)
 {
-    for (;;) {
-        ssize_t n;
-        int rc = buf_reserve(out, 16384);
+    size_t n;
+
+    do {
+        int rc = buf_reserve(out, CHUNK);
 
         if (rc < 0) {
             return rc;
         }
-        n = read(fd, out->data + out->size, 16384);
-        if (n < 0 && errno == EINTR) {
-            continue;
+        rc = fs_pread(fd, out->data + out->size, CHUNK, out->size, &n);
+        if (rc < 0) {
+            return err_prefix("%s", name);
         }
-        if (n < 0) {
-            return err_sys(errno, "%s", name);
-        }
-        out->size += (size_t)n;
-        out->data[out->size] = '\0';
+        out->size += n;
         if (out->size > limit) {
             return err_set(FCSNAP_ESNAPSHOT, "%s: more than %zu bytes", name, limit);
         }
-        if (n == 0) {
-            return 0;
-        }
-    }
+    } while (n == CHUNK);
+    out->data[out->size] = '\0';
+    return 0;
 }
 
 int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out)
@@ -143,6 +139,26 @@ int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out)
         buf_free(out);
     }
     return rc;
+}
+
+int fs_pread(int fd, void *to, size_t size, uint64_t at, size_t *done)
+{
+    *done = 0;
+    while (*done < size) {
+        ssize_t n = pread(fd, (char *)to + *done, size - *done, (off_t)(at + *done));
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return err_sys(errno, "reading");
+        }
+        if (n == 0) {
+            break;
+        }
+        *done += (size_t)n;
+    }
+    return 0;
 }
 
 int fs_pwrite(int fd, const void *data, size_t size, uint64_t at)

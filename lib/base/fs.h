@@ -33,6 +33,9 @@ int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out) MUST
 /* Write a new file and sync it. */
 int fs_write_at(int dir_fd, const char *name, const void *data, size_t size) MUST_CHECK;
 
+/* `done` is less than `size` only where the file ends; also set on failure. */
+int fs_pread(int fd, void *to, size_t size, uint64_t at, size_t *done) MUST_CHECK;
+
 /* All of these bytes at that place of the file. */
 int fs_pwrite(int fd, const void *data, size_t size, uint64_t at) MUST_CHECK;
 

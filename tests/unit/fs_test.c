@@ -165,6 +165,28 @@ static void test_read_errors(void **state)
     assert_null(out.data);
 }
 
+static void test_pread(void **state)
+{
+    char data[8];
+    size_t done = 9;
+    int fd;
+
+    (void)state;
+    CHECK_OK(fs_write_at(dir_fd, "file", "abcdef", 6));
+    fd = openat(dir_fd, "file", O_RDONLY | O_CLOEXEC);
+    CHECK_OK(fs_pread(fd, data, 3, 1, &done));
+    assert_int_equal(done, 3);
+    assert_memory_equal(data, "bcd", 3);
+    CHECK_OK(fs_pread(fd, data, sizeof(data), 2, &done));
+    assert_int_equal(done, 4);
+    assert_memory_equal(data, "cdef", 4);
+    CHECK_OK(fs_pread(fd, data, sizeof(data), 6, &done));
+    assert_int_equal(done, 0);
+    close(fd);
+    CHECK_ERR(fs_pread(dir_fd, data, 1, 0, &done), FCSNAP_ESYSTEM, "reading: Is a directory");
+    assert_int_equal(done, 0);
+}
+
 static void test_write_only_what_is_new(void **state)
 {
     (void)state;
@@ -284,6 +306,7 @@ int main(void)
         TEST(test_open_dir_at_does_not_follow),
         TEST(test_read_limit),
         TEST(test_read_errors),
+        TEST(test_pread),
         TEST(test_write_only_what_is_new),
         TEST(test_full_disk),
         TEST(test_remove_does_not_follow),
