@@ -196,6 +196,9 @@ int fs_write_at(int dir_fd, const char *name, const void *data, size_t size)
         rc = fs_sync(fd, name);
     }
     close(fd);
+    if (rc < 0) {
+        unlinkat(dir_fd, name, 0);
+    }
     return rc;
 }
 

@@ -30,7 +30,7 @@ int fs_open_file_at(int dir_fd, const char *name, int *out, uint64_t *size) MUST
 /* A whole file of at most `limit` bytes. */
 int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out) MUST_CHECK;
 
-/* Write a new file and sync it. */
+/* Write a new file and sync it; on failure there is none. */
 int fs_write_at(int dir_fd, const char *name, const void *data, size_t size) MUST_CHECK;
 
 /* `done` is less than `size` only where the file ends; also set on failure. */

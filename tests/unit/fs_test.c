@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static char directory[256];
@@ -210,6 +212,25 @@ static void test_full_disk(void **state)
     close(fd);
 }
 
+static void test_unfinished_write(void **state)
+{
+    static const char data[4096];
+    struct rlimit before;
+    struct rlimit limit;
+    int rc;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){ .rlim_cur = sizeof(data) - 1, .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    rc = fs_write_at(dir_fd, "file", data, sizeof(data));
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, SIG_DFL);
+    CHECK_ERR(rc, FCSNAP_ENOSPC, "file: writing");
+    assert_false(exists("file"));
+}
+
 static void test_remove_does_not_follow(void **state)
 {
     int fd;
@@ -309,6 +330,7 @@ int main(void)
         TEST(test_pread),
         TEST(test_write_only_what_is_new),
         TEST(test_full_disk),
+        TEST(test_unfinished_write),
         TEST(test_remove_does_not_follow),
         TEST(test_remove_tree),
         TEST(test_remove_too_deep),
