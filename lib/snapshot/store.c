@@ -16,6 +16,11 @@ static void temporary_name(const char *id, char out[NAME_SIZE])
     snprintf(out, NAME_SIZE, ".tmp-%s", id);
 }
 
+static void deleted_name(const char *id, char out[NAME_SIZE])
+{
+    snprintf(out, NAME_SIZE, ".del-%s", id);
+}
+
 int store_begin(int snapshots_fd, const char *id, int *dir_fd)
 {
     char name[NAME_SIZE];
@@ -36,13 +41,14 @@ static int rename_synced(int snapshots_fd, const char *from, const char *id)
     if (renameat2(snapshots_fd, from, snapshots_fd, id, RENAME_NOREPLACE) < 0) {
         return err_sys(errno, "snapshot %s", id);
     }
-    rc = fs_sync(snapshots_fd, "the directory of snapshots");
+    rc = FAILPOINT("store", "renamed");
+    rc = rc < 0 ? rc : fs_sync(snapshots_fd, "the directory of snapshots");
     if (rc < 0) {
         /* It may not survive a crash, so it must not be seen now. */
         struct err error;
 
         err_save(&error);
-        (void)!fs_remove_at(snapshots_fd, id);
+        (void)!store_delete(snapshots_fd, id);
         rc = err_load(&error);
     }
     return rc;
@@ -71,10 +77,12 @@ int store_discard(int snapshots_fd, const char *id)
 int store_delete(int snapshots_fd, const char *id)
 {
     char name[NAME_SIZE];
+    int rc;
 
-    temporary_name(id, name);
-    if (renameat2(snapshots_fd, id, snapshots_fd, name, RENAME_NOREPLACE) < 0) {
-        return errno == ENOENT ? 0 : err_sys(errno, "snapshot %s", id);
+    deleted_name(id, name);
+    if (renameat2(snapshots_fd, id, snapshots_fd, name, RENAME_NOREPLACE) < 0 && errno != ENOENT) {
+        return err_sys(errno, "snapshot %s", id);
     }
-    return fs_remove_at(snapshots_fd, name);
+    rc = FAILPOINT("store", "remove");
+    return rc < 0 ? rc : fs_remove_at(snapshots_fd, name);
 }

@@ -105,16 +105,31 @@ static void test_delete(void **state)
     assert_int_equal(entries(), 0);
 }
 
+static void test_delete_again(void **state)
+{
+    (void)state;
+    begin();
+    CHECK_OK(store_publish(store_fd, ID, snapshot_fd));
+    CHECK_OK(failpoint_set("store.remove=error:5"));
+    CHECK_ERR(store_delete(store_fd, ID), FCSNAP_ESYSTEM, "store.remove");
+    assert_false(exists(ID));
+    CHECK_ERR(store_delete(store_fd, ID), FCSNAP_ESYSTEM, "store.remove");
+    failpoint_clear();
+    CHECK_OK(store_delete(store_fd, ID));
+    assert_int_equal(entries(), 0);
+}
+
 static void test_failures(void **state)
 {
-    static const char *const points[] = { "store.sync=error:28", "store.rename=error:28" };
+    static const char *const points[] = { "store.sync=error:28", "store.rename=error:28",
+                                          "store.renamed=error:28" };
 
     (void)state;
     CHECK_OK(failpoint_set("store.begin=error:28@1"));
     CHECK_ERR(store_begin(store_fd, ID, &snapshot_fd), FCSNAP_ENOSPC, "store.begin");
     assert_int_equal(snapshot_fd, -1);
     assert_int_equal(entries(), 0);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         begin();
         CHECK_OK(failpoint_set(points[i]));
         CHECK_ERR(store_publish(store_fd, ID, snapshot_fd), FCSNAP_ENOSPC, "failpoint");
@@ -138,8 +153,13 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, each_setup, each_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_publish), TEST(test_publish_twice), TEST(test_discard),
-        TEST(test_delete),  TEST(test_failures),      TEST(test_link_is_not_followed),
+        TEST(test_publish),
+        TEST(test_publish_twice),
+        TEST(test_discard),
+        TEST(test_delete),
+        TEST(test_delete_again),
+        TEST(test_failures),
+        TEST(test_link_is_not_followed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
