@@ -30,7 +30,7 @@ UNIT_TESTS := api buf channel clock config config_check console error event fail
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS := bad_config bad_snapshot clones guest host_close lazy machine main stop
+REAL_TESTS := bad_config bad_snapshot capture clones guest host_close lazy machine main stop
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy
 VALGRIND_REAL_TESTS :=

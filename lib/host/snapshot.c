@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/snapshot.h"
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/id.h"
 #include "host/result.h"
@@ -53,8 +54,9 @@ static int find(struct fcsnap_snapshot *snapshot, const char *name)
 
 static int read_snapshot(struct fcsnap_snapshot *snapshot, const char *name)
 {
-    int rc = find(snapshot, name);
+    int rc = FAILPOINT("snapshot", "open");
 
+    rc = rc < 0 ? rc : find(snapshot, name);
     if (rc < 0) {
         return rc;
     }

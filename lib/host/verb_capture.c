@@ -246,12 +246,16 @@ static int recover_step(struct fcsnap_op *op)
     return rc;
 }
 
+/* It may have its name already: then it came too late, and nobody knows of it. */
 static int discard_work(struct job *job)
 {
     struct capture_op *capture = job->arg;
+    int snapshots_fd = capture->vm->host->snapshots_fd;
+    int deleted = store_delete(snapshots_fd, capture->id);
+    int discarded = store_discard(snapshots_fd, capture->id);
 
     fs_close(&capture->dir_fd);
-    return store_discard(capture->vm->host->snapshots_fd, capture->id);
+    return deleted < 0 ? deleted : discarded;
 }
 
 static int discard_step(struct fcsnap_op *op)

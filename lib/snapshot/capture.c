@@ -194,6 +194,14 @@ static int write_all(const struct capture_input *input, struct draft *draft)
     return rc;
 }
 
+static int publish(const struct capture_input *input)
+{
+    if (atomic_load(input->stop)) {
+        return err_set(FCSNAP_ECANCELED, "finishing the snapshot was canceled");
+    }
+    return store_publish(input->snapshots_fd, input->id, input->dir_fd);
+}
+
 int capture_seal(const struct capture_input *input)
 {
     struct draft *draft = calloc(1, sizeof(*draft));
@@ -207,7 +215,7 @@ int capture_seal(const struct capture_input *input)
         rc = write_all(input, draft);
     }
     if (rc == 0) {
-        rc = store_publish(input->snapshots_fd, input->id, input->dir_fd);
+        rc = publish(input);
     }
     json_free(draft->config);
     free(draft);

@@ -424,6 +424,7 @@ static void check_after_capture_error(fcsnap_vm *vm, const char *place)
     failpoint_clear();
     assert_null(snapshot);
     bed_expect(1);
+    bed_expect_snapshots(0);
     CHECK_OK(fcsnap_vm_state(vm, &now));
     assert_int_equal(now, FCSNAP_VM_RUNNING);
     expect_filled(vm, 0, PAGES(8), SEED);

@@ -137,7 +137,7 @@ void bed_close(void)
     CHECK_NO_LEAK(bed.guard);
     check_threads();
     assert_int_equal(count_in_state("vm", ""), 0);
-    assert_int_equal(count_in_state("snapshot", ".tmp-"), 0);
+    assert_int_equal(count_in_state("snapshot", "."), 0);
 }
 
 int bed_set_up(void **state)
@@ -163,6 +163,11 @@ void bed_expect(int vms)
     assert_int_equal(count_in_state("vm", ""), vms);
     assert_int_equal(count_in_state("snapshot", "."), 0);
     assert_int_equal(check_children(), bed.guard.children + vms);
+}
+
+void bed_expect_snapshots(int snapshots)
+{
+    assert_int_equal(count_in_state("snapshot", ""), snapshots);
 }
 
 void bed_await_fds(int fds)

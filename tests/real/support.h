@@ -41,6 +41,9 @@ void bed_open(void);
 /* This many VMs live, and nothing else lies in the state directory but whole snapshots. */
 void bed_expect(int vms);
 
+/* This many snapshots, and nothing else beside them. */
+void bed_expect_snapshots(int snapshots);
+
 /* Wait until this process has no more descriptors than so many. */
 void bed_await_fds(int fds);
 
