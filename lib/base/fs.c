@@ -75,14 +75,14 @@ int fs_open_dir_at(int dir_fd, const char *name, bool make, int *out)
     return *out < 0 ? err_sys(errno, "%s", name) : 0;
 }
 
-int fs_open_file_at(int dir_fd, const char *name, int *out, uint64_t *size)
+int fs_open_file_at(int dir_fd, const char *name, int code, int *out, uint64_t *size)
 {
     struct stat info;
     int rc = 0;
 
     *out = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (*out < 0 && errno == ENOENT) {
-        return err_set(FCSNAP_ESNAPSHOT, "%s: missing", name);
+        return err_set(code, "%s: missing", name);
     }
     if (*out < 0 && errno != ELOOP) {
         return err_sys(errno, "%s", name);
@@ -90,7 +90,7 @@ int fs_open_file_at(int dir_fd, const char *name, int *out, uint64_t *size)
     if (*out >= 0 && fstat(*out, &info) < 0) {
         rc = err_sys(errno, "%s", name);
     } else if (*out < 0 || !S_ISREG(info.st_mode)) {
-        rc = err_set(FCSNAP_ESNAPSHOT, "%s: not a file", name);
+        rc = err_set(code, "%s: not a file", name);
     } else {
         *size = (uint64_t)info.st_size;
     }
@@ -100,7 +100,7 @@ int fs_open_file_at(int dir_fd, const char *name, int *out, uint64_t *size)
     return rc;
 }
 
-static int read_all(int fd, const char *name, size_t limit, struct buf *out)
+static int read_all(int fd, const char *name, size_t limit, int code, struct buf *out)
 {
     size_t n;
 
@@ -116,24 +116,24 @@ static int read_all(int fd, const char *name, size_t limit, struct buf *out)
         }
         out->size += n;
         if (out->size > limit) {
-            return err_set(FCSNAP_ESNAPSHOT, "%s: more than %zu bytes", name, limit);
+            return err_set(code, "%s: more than %zu bytes", name, limit);
         }
     } while (n == CHUNK);
     out->data[out->size] = '\0';
     return 0;
 }
 
-int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out)
+int fs_read_at(int dir_fd, const char *name, size_t limit, int code, struct buf *out)
 {
     uint64_t size;
     int fd;
-    int rc = fs_open_file_at(dir_fd, name, &fd, &size);
+    int rc = fs_open_file_at(dir_fd, name, code, &fd, &size);
 
     *out = (struct buf){ 0 };
     if (rc < 0) {
         return rc;
     }
-    rc = read_all(fd, name, limit, out);
+    rc = read_all(fd, name, limit, code, out);
     close(fd);
     if (rc < 0) {
         buf_free(out);

@@ -23,12 +23,13 @@ int fs_open_dir_at(int dir_fd, const char *name, bool make, int *out) MUST_CHECK
 
 /*
  * Open a regular file to read, and get its size. It may be a stranger's, so
- * a missing one, or what is none, is FCSNAP_ESNAPSHOT, and a FIFO does not block.
+ * a missing one, or what is none, fails with the caller's code, and a FIFO
+ * does not block.
  */
-int fs_open_file_at(int dir_fd, const char *name, int *out, uint64_t *size) MUST_CHECK;
+int fs_open_file_at(int dir_fd, const char *name, int code, int *out, uint64_t *size) MUST_CHECK;
 
-/* A whole file of at most `limit` bytes. */
-int fs_read_at(int dir_fd, const char *name, size_t limit, struct buf *out) MUST_CHECK;
+/* A whole file of at most `limit` bytes; more fail with that code, too. */
+int fs_read_at(int dir_fd, const char *name, size_t limit, int code, struct buf *out) MUST_CHECK;
 
 /* Write a new file and sync it; on failure there is none. */
 int fs_write_at(int dir_fd, const char *name, const void *data, size_t size) MUST_CHECK;

@@ -290,7 +290,7 @@ int index_read(int dir_fd, const char *name, struct index *out)
     uint8_t *bytes = NULL;
     uint64_t size;
     int fd;
-    int rc = fs_open_file_at(dir_fd, name, &fd, &size);
+    int rc = fs_open_file_at(dir_fd, name, FCSNAP_ESNAPSHOT, &fd, &size);
 
     *out = (struct index){ 0 };
     if (rc == 0 && (size < HEADER + SUM || size > FILE_MAX)) {

@@ -68,7 +68,7 @@ int digest_file(int dir_fd, const char *name, uint64_t size, char out[DIGEST_128
 {
     uint64_t found;
     int fd;
-    int rc = fs_open_file_at(dir_fd, name, &fd, &found);
+    int rc = fs_open_file_at(dir_fd, name, FCSNAP_ESNAPSHOT, &fd, &found);
 
     if (rc == 0 && found != size) {
         rc = err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes instead of %" PRIu64, name, found,

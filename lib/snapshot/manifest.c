@@ -299,7 +299,7 @@ int manifest_read(int dir_fd, struct manifest *out)
     int rc;
 
     *out = (struct manifest){ 0 };
-    rc = fs_read_at(dir_fd, MANIFEST_FILE, MANIFEST_MAX, &buf);
+    rc = fs_read_at(dir_fd, MANIFEST_FILE, MANIFEST_MAX, FCSNAP_ESNAPSHOT, &buf);
     if (rc < 0) {
         return rc;
     }

@@ -24,7 +24,7 @@ static int open_memory(const struct restore_input *input, int *out)
 {
     const uint64_t size = input->manifest->memory.size;
     uint64_t found;
-    int rc = fs_open_file_at(input->dir_fd, MEMORY_FILE, out, &found);
+    int rc = fs_open_file_at(input->dir_fd, MEMORY_FILE, FCSNAP_ESNAPSHOT, out, &found);
 
     if (rc == 0 && found != size) {
         rc = err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes instead of %" PRIu64, MEMORY_FILE,

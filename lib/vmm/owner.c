@@ -20,7 +20,7 @@ static unsigned long long start_time(void)
     unsigned long long value = 0;
     const char *at;
 
-    if (fs_read_at(AT_FDCWD, "/proc/self/stat", 4096, &stat) < 0) {
+    if (fs_read_at(AT_FDCWD, "/proc/self/stat", 4096, FCSNAP_ESYSTEM, &stat) < 0) {
         return 0;
     }
     at = strrchr(stat.data, ')');
@@ -39,7 +39,7 @@ static void learn(void)
     struct buf boot;
     char id[40] = "unknown";
 
-    if (fs_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &boot) == 0) {
+    if (fs_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, FCSNAP_ESYSTEM, &boot) == 0) {
         sscanf(boot.data, "%39s", id);
         buf_free(&boot);
     }

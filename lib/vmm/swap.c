@@ -16,7 +16,7 @@ uint64_t swap_of(pid_t pid)
     const char *line;
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    if (fs_read_at(AT_FDCWD, path, 65536, &status) < 0) {
+    if (fs_read_at(AT_FDCWD, path, 65536, FCSNAP_ESYSTEM, &status) < 0) {
         return UINT64_MAX;
     }
     line = strstr(status.data, "\nVmSwap:");

@@ -92,7 +92,7 @@ static void check_header(unsigned long long written)
 
     memset(expected + used, ' ', CONSOLE_HEADER - used);
     expected[CONSOLE_HEADER - 1] = '\n';
-    CHECK_OK(fs_read_at(dir_fd, "console", CONSOLE_HEADER + CONSOLE_RING, &file));
+    CHECK_OK(fs_read_at(dir_fd, "console", CONSOLE_HEADER + CONSOLE_RING, FCSNAP_ESYSTEM, &file));
     assert_memory_equal(file.data, expected, CONSOLE_HEADER);
     assert_true(file.size <= CONSOLE_HEADER + CONSOLE_RING);
     buf_free(&file);

@@ -140,13 +140,14 @@ static void test_read_limit(void **state)
         struct buf out;
 
         CHECK_OK(fs_write_at(dir_fd, "file", data, size));
-        CHECK_OK(fs_read_at(dir_fd, "file", size, &out));
+        CHECK_OK(fs_read_at(dir_fd, "file", size, FCSNAP_ESNAPSHOT, &out));
         assert_int_equal(out.size, size);
         assert_memory_equal(out.data, data, size);
         assert_int_equal(out.data[size], '\0');
         buf_free(&out);
         if (size > 0) {
-            CHECK_ERR(fs_read_at(dir_fd, "file", size - 1, &out), FCSNAP_ESNAPSHOT, "more than");
+            CHECK_ERR(fs_read_at(dir_fd, "file", size - 1, FCSNAP_ESNAPSHOT, &out),
+                      FCSNAP_ESNAPSHOT, "more than");
             assert_null(out.data);
         }
         CHECK_OK(fs_remove_at(dir_fd, "file"));
@@ -158,12 +159,15 @@ static void test_read_errors(void **state)
     struct buf out;
 
     (void)state;
-    CHECK_ERR(fs_read_at(dir_fd, "none", 10, &out), FCSNAP_ESNAPSHOT, "none: missing");
-    CHECK_ERR(fs_read_at(dir_fd, ".", 10, &out), FCSNAP_ESNAPSHOT, "not a file");
+    CHECK_ERR(fs_read_at(dir_fd, "none", 10, FCSNAP_ESYSTEM, &out), FCSNAP_ESYSTEM,
+              "none: missing");
+    CHECK_ERR(fs_read_at(dir_fd, ".", 10, FCSNAP_ESNAPSHOT, &out), FCSNAP_ESNAPSHOT, "not a file");
     assert_int_equal(symlinkat("/etc/passwd", dir_fd, "link"), 0);
-    CHECK_ERR(fs_read_at(dir_fd, "link", 1 << 20, &out), FCSNAP_ESNAPSHOT, "not a file");
+    CHECK_ERR(fs_read_at(dir_fd, "link", 1 << 20, FCSNAP_ESNAPSHOT, &out), FCSNAP_ESNAPSHOT,
+              "not a file");
     assert_int_equal(mkfifoat(dir_fd, "fifo", 0600), 0);
-    CHECK_ERR(fs_read_at(dir_fd, "fifo", 10, &out), FCSNAP_ESNAPSHOT, "not a file");
+    CHECK_ERR(fs_read_at(dir_fd, "fifo", 10, FCSNAP_ESNAPSHOT, &out), FCSNAP_ESNAPSHOT,
+              "not a file");
     assert_null(out.data);
 }
 

@@ -34,7 +34,7 @@ static unsigned long long start_time(void)
     struct buf stat;
     const char *at;
 
-    CHECK_OK(fs_read_at(AT_FDCWD, "/proc/self/stat", 4096, &stat));
+    CHECK_OK(fs_read_at(AT_FDCWD, "/proc/self/stat", 4096, FCSNAP_ESYSTEM, &stat));
     at = strrchr(stat.data, ')');
     assert_non_null(at);
     assert_int_equal(sscanf(at,
@@ -57,7 +57,7 @@ static void check_line(pid_t pid, unsigned long long start)
     assert_int_equal(fscanf(file, "%63s", boot), 1);
     fclose(file);
     snprintf(expected, sizeof(expected), "%d %llu %s\n", (int)pid, start, boot);
-    CHECK_OK(fs_read_at(dir_fd, "owner", 256, &line));
+    CHECK_OK(fs_read_at(dir_fd, "owner", 256, FCSNAP_ESYSTEM, &line));
     assert_string_equal(line.data, expected);
     buf_free(&line);
 }
@@ -101,7 +101,7 @@ static void test_child(void **state)
         int owner = 0;
         unsigned long long start = 0;
 
-        CHECK_OK(fs_read_at(dir_fd, "owner", 256, &line));
+        CHECK_OK(fs_read_at(dir_fd, "owner", 256, FCSNAP_ESYSTEM, &line));
         assert_int_equal(sscanf(line.data, "%d %llu", &owner, &start), 2);
         assert_int_equal(owner, pid);
         assert_true(start >= start_time());
