@@ -80,21 +80,25 @@ int err_sys(int errnum, const char *format, ...)
     return last.code;
 }
 
+/* This thread's text without the function it starts with, if it does. */
+static const char *bare_text(const char *text)
+{
+    size_t length = entered != NULL ? strlen(entered) : 0;
+
+    return length > 0 && strncmp(text, entered, length) == 0 ? text + length + 2 : text;
+}
+
 int err_prefix(const char *format, ...)
 {
     struct err inner = last;
-    const char *text = inner.text;
     va_list args;
     size_t used;
 
-    if (entered != NULL && strncmp(text, entered, strlen(entered)) == 0) {
-        text += strlen(entered) + 2;
-    }
     va_start(args, format);
     set_text(format, args);
     va_end(args);
     used = strlen(last.text);
-    snprintf(last.text + used, sizeof(last.text) - used, ": %s", text);
+    snprintf(last.text + used, sizeof(last.text) - used, ": %s", bare_text(inner.text));
     return last.code;
 }
 
@@ -105,7 +109,9 @@ int err_nomem(void)
 
 void err_save(struct err *to)
 {
-    *to = last;
+    to->code = last.code;
+    to->sys = last.sys;
+    snprintf(to->text, sizeof(to->text), "%s", bare_text(last.text));
 }
 
 int err_load(const struct err *from)

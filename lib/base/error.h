@@ -31,7 +31,10 @@ int err_prefix(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int err_nomem(void);
 
-/* Move a failure out of this thread, or into it. err_load() returns its code. */
+/*
+ * Move a failure out of this thread, or into it; the name of a public function
+ * stays behind. err_load() returns its code.
+ */
 void err_save(struct err *to);
 int err_load(const struct err *from);
 

@@ -209,11 +209,18 @@ int fs_sync(int fd, const char *name)
 
 static int remove_deep(int dir_fd, const char *name, int depth);
 
+static bool is_child(const char *name)
+{
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* What cannot go keeps no other from going; the first failure is told. */
 static int remove_children(int dir_fd, const char *name, int depth)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *entry;
+    struct err first;
     int rc = 0;
 
     if (dir == NULL) {
@@ -221,13 +228,14 @@ static int remove_children(int dir_fd, const char *name, int depth)
         fs_close(&fd);
         return rc;
     }
-    while (rc == 0 && (entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            rc = remove_deep(fd, entry->d_name, depth + 1);
+    while ((entry = readdir(dir)) != NULL) {
+        if (is_child(entry->d_name) && remove_deep(fd, entry->d_name, depth + 1) < 0 && rc == 0) {
+            err_save(&first);
+            rc = first.code;
         }
     }
     closedir(dir);
-    return rc;
+    return rc < 0 ? err_load(&first) : 0;
 }
 
 static int remove_deep(int dir_fd, const char *name, int depth)
@@ -237,7 +245,7 @@ static int remove_deep(int dir_fd, const char *name, int depth)
     if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT) {
         return 0;
     }
-    if (errno != EISDIR && errno != EPERM) {
+    if (errno != EISDIR) {
         return err_sys(errno, "removing %s", name);
     }
     if (depth > DEPTH_MAX) {

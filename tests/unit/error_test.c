@@ -63,6 +63,10 @@ static void test_function_comes_first(void **state)
     err_enter("fcsnap_two");
     assert_int_equal(err_load(&saved), FCSNAP_EVMM);
     assert_string_equal(fcsnap_last_error(), "fcsnap_two: elsewhere");
+    err_save(&saved);
+    assert_string_equal(saved.text, "elsewhere");
+    assert_int_equal(err_load(&saved), FCSNAP_EVMM);
+    assert_string_equal(fcsnap_last_error(), "fcsnap_two: elsewhere");
 }
 
 static void test_length_limits(void **state)

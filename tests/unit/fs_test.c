@@ -286,6 +286,16 @@ static void test_remove_tree(void **state)
     assert_false(exists("tree"));
 }
 
+/* What is no directory is not taken for one, whatever keeps it from being removed. */
+static void test_remove_refused(void **state)
+{
+    int fd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    (void)state;
+    CHECK_ERR(fs_remove_at(fd, "stat"), FCSNAP_EACCES, "removing stat");
+    close(fd);
+}
+
 /* A stack that a stranger's tree could use up is an error instead. */
 static void test_remove_too_deep(void **state)
 {
@@ -297,11 +307,17 @@ static void test_remove_too_deep(void **state)
     CHECK_OK(fs_open_dir_at(dir_fd, "tree", true, &fd));
     for (int depth = 0; depth < 40; depth++) {
         CHECK_OK(fs_open_dir_at(fd, "down", true, &below));
+        CHECK_OK(fs_write_at(fd, "above", "x", 1));
+        CHECK_OK(fs_write_at(fd, "beside", "x", 1));
         close(fd);
         fd = below;
     }
     close(fd);
-    CHECK_ERR(fs_remove_at(dir_fd, "tree"), FCSNAP_ESYSTEM, "too deep");
+    CHECK_ERR(fs_remove_at(dir_fd, "tree"), FCSNAP_ESYSTEM, "removing down: too deep");
+    /* The rest is gone, before and after the one that failed. */
+    assert_true(exists("tree/down/down"));
+    assert_false(exists("tree/above") || exists("tree/beside"));
+    assert_false(exists("tree/down/above") || exists("tree/down/beside"));
     /* So that the directory of the test can go: shorten it from its middle. */
     snprintf(from, sizeof(from), "tree");
     for (int i = 0; i < 3; i++) {
@@ -337,6 +353,7 @@ int main(void)
         TEST(test_unfinished_write),
         TEST(test_remove_does_not_follow),
         TEST(test_remove_tree),
+        TEST(test_remove_refused),
         TEST(test_remove_too_deep),
     };
 
