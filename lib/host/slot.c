@@ -69,6 +69,7 @@ void slot_leave(struct fcsnap_vm *vm, struct fcsnap_op *op)
     dequeue(vm, op);
     if (vm->slot_holder == op) {
         vm->slot_holder = NULL;
+        vm->lost_ns = 0; /* a connection lost under this one is not news to the next */
     }
     if (vm->slot_holder == NULL && vm->slot_first != NULL) {
         op_wake(vm->slot_first);

@@ -66,6 +66,11 @@ static int begin_step(struct fcsnap_op *op)
     return job_run(capture->vm->host->workers, &capture->begin_job, op, begin_work, capture);
 }
 
+static int known_step(struct fcsnap_op *op)
+{
+    return vm_refresh(((struct capture_op *)op)->vm, op);
+}
+
 static int pause_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
@@ -295,6 +300,7 @@ static const struct verb capture_verb = {
         (const struct step[]){
             { "turn", "waiting for the call before", turn_step, false },
             { "begin", "making the snapshot's directory", begin_step, false },
+            { "known", "asking for the state of the VM", known_step, true },
             { "pause", "pausing the VM", pause_step, true },
             { "create", "writing the snapshot", create_step, true },
             { "resume", "resuming the VM", resume_step, true },

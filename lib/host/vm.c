@@ -2,6 +2,7 @@
 #include "host/vm.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "host/rpc.h"
 #include "vmm/http.h"
 
@@ -79,6 +80,9 @@ uint32_t vm_get_state(struct fcsnap_vm *vm)
 
 void vm_kill(struct fcsnap_vm *vm)
 {
+    if (!host_is_ours(vm->host)) {
+        return;
+    }
     pthread_mutex_lock(&vm->mutex);
     if (vm->process_open) {
         process_kill(&vm->process);
@@ -127,10 +131,12 @@ static int close_session(struct fcsnap_op *op)
 
     pthread_mutex_lock(&vm->mutex);
     session = vm->session;
+    if (session != NULL) {
+        session_read_counters(session, &vm->counters);
+    }
     vm->session = NULL;
     pthread_mutex_unlock(&vm->mutex);
     if (session != NULL) {
-        session_read_counters(session, &vm->counters);
         vm->session_is_closed = false;
         session_close(session, vm->host->reactor, &vm->session_closed);
     }
@@ -371,6 +377,41 @@ static int exchange(struct fcsnap_vm *vm, const struct api_request *request, str
 int vm_call(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op)
 {
     return exchange(vm, request, op, api_call);
+}
+
+/* No answer that we know is no state: it stays stale. */
+static void take_state(struct fcsnap_vm *vm)
+{
+    const struct buf *body = api_body(&vm->api);
+    const char *state;
+    json *root;
+
+    if (json_parse(body->data, body->size, body->size, FCSNAP_EPROTO, &root) < 0) {
+        return;
+    }
+    state = json_text(json_get(root, "state"));
+    if (state != NULL && strcmp(state, "Paused") == 0) {
+        vm_set_state(vm, FCSNAP_VM_PAUSED);
+    } else if (state != NULL && strcmp(state, "Running") == 0) {
+        vm_set_state(vm, FCSNAP_VM_RUNNING);
+    }
+    json_free(root);
+    vm->stale = false;
+}
+
+int vm_refresh(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    static const struct api_request request = { "GET", "/", NULL };
+    int rc;
+
+    if (!vm->stale) {
+        return STEP_DONE;
+    }
+    rc = vm_call(vm, &request, op);
+    if (rc == 0) {
+        take_state(vm);
+    }
+    return rc;
 }
 
 int vm_exchange(struct fcsnap_vm *vm, const struct api_request *request, struct fcsnap_op *op)

@@ -71,6 +71,7 @@ struct fcsnap_vm {
     struct api api;
     int64_t lost_ns; /* since when the API connection is cut; 0: it is not */
     struct err lost;
+    bool stale; /* a raw request may have changed the state, and nobody heard the answer */
     struct features features;
     struct fcsnap_op *slot_holder;
     struct fcsnap_op *slot_first;
@@ -136,6 +137,9 @@ int vm_call(struct fcsnap_vm *vm, const struct api_request *request,
             struct fcsnap_op *op) MUST_CHECK;
 int vm_exchange(struct fcsnap_vm *vm, const struct api_request *request,
                 struct fcsnap_op *op) MUST_CHECK;
+
+/* Ask for the state, if it is stale. */
+int vm_refresh(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
 
 /* Wake an operation at whatever happens, until unwatched. Of the reactor. */
 void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op);

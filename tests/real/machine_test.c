@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <inttypes.h>
+#include <signal.h>
 
 enum { SEED = 7, OTHER_SEED = 8, BIG_MIB = 3500, HUGE_MIB = 64 };
 
@@ -272,6 +273,39 @@ static void test_raw_pause(void **state)
     stop(vm);
 }
 
+/* Whether it was heeded is asked for by the next call: nobody waited for the answer. */
+static void test_raw_pause_unheard(void **state)
+{
+    fcsnap_vm *vm = boot(64);
+    int32_t status;
+
+    (void)state;
+    kill(pid_of(vm), SIGSTOP);
+    CHECK_ERR(fcsnap_vm_api(vm, "PATCH", "/vm", "{\"state\":\"Paused\"}", 50, &status, NULL),
+              FCSNAP_ETIMEDOUT, "50 ms");
+    kill(pid_of(vm), SIGCONT);
+    CHECK_OK(fcsnap_vm_resume(vm, LIMIT));
+    fill(vm, 0, 256, SEED);
+    stop(vm);
+}
+
+static void test_raw_paths(void **state)
+{
+    static const char *const paths[] = { "//snapshot/create",  "/x/../snapshot/create",
+                                         "/./snapshot/create", "/%73napshot/create",
+                                         "/snapshot/create#",  "/snapshot/create?",
+                                         "snapshot/create",    "" };
+    fcsnap_vm *vm = boot(64);
+    int32_t status;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        CHECK_ERR(fcsnap_vm_api(vm, "PUT", paths[i], "{}", LIMIT, &status, NULL), FCSNAP_EINVAL,
+                  "path");
+    }
+    stop(vm);
+}
+
 /* A create behind our back consumes what a small snapshot counts from; ours is whole anyway. */
 static void test_raw_create(void **state)
 {
@@ -431,10 +465,13 @@ static void test_console(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_two_regions), BED_TEST(test_two_vcpus),   HUGE_TEST(test_huge_lazy),
-        HUGE_TEST(test_huge_eager), HUGE_TEST(test_huge_file),  HUGE_TEST(test_huge_pool_too_small),
-        BED_TEST(test_raw_get),     BED_TEST(test_raw_balloon), BED_TEST(test_raw_pause),
-        BED_TEST(test_raw_create),  BED_TEST(test_info),        BED_TEST(test_timings),
+        BED_TEST(test_two_regions), BED_TEST(test_two_vcpus),
+        HUGE_TEST(test_huge_lazy),  HUGE_TEST(test_huge_eager),
+        HUGE_TEST(test_huge_file),  HUGE_TEST(test_huge_pool_too_small),
+        BED_TEST(test_raw_get),     BED_TEST(test_raw_balloon),
+        BED_TEST(test_raw_pause),   BED_TEST(test_raw_pause_unheard),
+        BED_TEST(test_raw_paths),   BED_TEST(test_raw_create),
+        BED_TEST(test_info),        BED_TEST(test_timings),
         BED_TEST(test_console),
     };
 
