@@ -189,12 +189,32 @@ FCSNAP_API int32_t fcsnap_vm_resume_start(fcsnap_vm *vm, int64_t timeout_ms, fcs
 FCSNAP_API int32_t fcsnap_vm_stop(fcsnap_vm *vm, int64_t timeout_ms);
 
 /**
+ * Begin to stop a VM: fcsnap_vm_stop() without the wait. The process is
+ * killed at once; the operation ends when its directory is gone too.
+ *
+ * @param[in]  vm          A VM. Borrowed.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         The operation, owned by the caller; NULL on failure.
+ *
+ * @retval 0               Begun.
+ * @retval FCSNAP_EINVAL   An argument is NULL.
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread. Needs no turn.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_vm_stop_start(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_op **out);
+
+/**
  * Send SIGKILL to a VM. Its end comes soon after: fcsnap_vm_wait().
  *
  * @param[in] vm  A VM. Borrowed.
  *
- * @retval 0              Done, or it has exited.
- * @retval FCSNAP_EINVAL  The VM is NULL.
+ * @retval 0               Done, or it has exited.
+ * @retval FCSNAP_EINVAL   The VM is NULL.
+ * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
  * @threadsafe Any thread. Needs no turn.
  * @blocks     Never.
  * @since      1.0

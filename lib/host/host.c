@@ -19,9 +19,14 @@
 int host_check(struct fcsnap_host *host)
 {
     enum host_state state;
+    int rc;
 
     if (host == NULL) {
         return err_set(FCSNAP_EINVAL, "the host is NULL");
+    }
+    rc = host_check_ours(host);
+    if (rc < 0) {
+        return rc;
     }
     pthread_mutex_lock(&host->mutex);
     state = host->state;
@@ -29,11 +34,21 @@ int host_check(struct fcsnap_host *host)
     if (state != HOST_OPEN) {
         return err_set(FCSNAP_ECLOSED, "the host is %s", state == HOST_NEW ? "not open" : "closed");
     }
-    if (host->pid != getpid()) {
-        return err_set(FCSNAP_EFORKED, "the host was opened by process %d, this is %d",
-                       (int)host->pid, (int)getpid());
-    }
     return 0;
+}
+
+bool host_is_ours(const struct fcsnap_host *host)
+{
+    return host->pid == 0 || host->pid == getpid();
+}
+
+int host_check_ours(const struct fcsnap_host *host)
+{
+    if (host_is_ours(host)) {
+        return 0;
+    }
+    return err_set(FCSNAP_EFORKED, "the host was opened by process %d, this is %d", (int)host->pid,
+                   (int)getpid());
 }
 
 uint64_t host_next_number(struct fcsnap_host *host)
@@ -56,10 +71,19 @@ void host_post(struct fcsnap_host *host, struct task *task)
     }
 }
 
+static struct fcsnap_host *host_of(const struct op_listener *listener)
+{
+    return (struct fcsnap_host *)((char *)listener - offsetof(struct fcsnap_host, listener));
+}
+
+bool host_owns_op(const struct fcsnap_op *op)
+{
+    return host_is_ours(host_of(op->listener));
+}
+
 static void op_ended(struct op_listener *listener, struct fcsnap_op *op)
 {
-    struct fcsnap_host *host =
-        (struct fcsnap_host *)((char *)listener - offsetof(struct fcsnap_host, listener));
+    struct fcsnap_host *host = host_of(listener);
 
     pthread_mutex_lock(&host->mutex);
     *op->list_at = op->list_next;
@@ -352,19 +376,20 @@ int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms)
     int64_t deadline = deadline_in(timeout_ms);
     bool empty;
     bool ours;
+    int rc;
 
     err_enter("fcsnap_host_close");
     if (host == NULL) {
         return err_set(FCSNAP_EINVAL, "the host is NULL");
     }
+    rc = host_check_ours(host);
+    if (rc < 0) {
+        return rc;
+    }
     pthread_mutex_lock(&host->mutex);
     if (host->state == HOST_NEW || host->state == HOST_CLOSED) {
         pthread_mutex_unlock(&host->mutex);
         return 0;
-    }
-    if (host->pid != getpid()) {
-        pthread_mutex_unlock(&host->mutex);
-        return err_set(FCSNAP_EFORKED, "the host was opened by another process");
     }
     end_all(host);
     while ((host->ops != NULL || host->vms != NULL) &&
@@ -389,8 +414,7 @@ void host_ref(struct fcsnap_host *host)
 
 static void destroy(struct fcsnap_host *host)
 {
-    /* In a forked child the threads are not there: their memory is all that can go. */
-    if (host->reactor != NULL && host->pid == getpid()) {
+    if (host->reactor != NULL) {
         tear_down(host);
     }
     log_close(&host->log);
@@ -416,7 +440,7 @@ void host_unref(struct fcsnap_host *host)
         return;
     }
     /* The last reference may go on one of our own threads, which cannot join itself. */
-    if (host->reactor == NULL || host->pid != getpid()) {
+    if (host->reactor == NULL) {
         destroy(host);
     } else if (thread_start(&thread, "fcsnap-closer", destroy_thread, host) == 0) {
         pthread_detach(thread);
@@ -425,11 +449,11 @@ void host_unref(struct fcsnap_host *host)
 
 void fcsnap_host_free(fcsnap_host *host)
 {
-    if (host == NULL) {
+    if (host == NULL || !host_is_ours(host)) {
         return;
     }
     pthread_mutex_lock(&host->mutex);
-    if (host->state == HOST_OPEN && host->pid == getpid()) {
+    if (host->state == HOST_OPEN) {
         end_all(host);
     }
     pthread_mutex_unlock(&host->mutex);

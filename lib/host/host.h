@@ -52,6 +52,15 @@ struct fcsnap_host {
 int host_check(struct fcsnap_host *host) MUST_CHECK;
 
 /*
+ * False in a child that fork() made after the host was opened: there its
+ * locks may be held for ever, and its processes and descriptors are the
+ * parent's. So what frees does nothing there.
+ */
+bool host_is_ours(const struct fcsnap_host *host);
+bool host_owns_op(const struct fcsnap_op *op); /* the same, of one that was started */
+int host_check_ours(const struct fcsnap_host *host) MUST_CHECK;
+
+/*
  * Start an operation that op_init() made. `wait`: also wait for its end, give
  * it up, and return its result; else the handle is the caller's.
  */

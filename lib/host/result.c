@@ -64,12 +64,15 @@ int32_t fcsnap_op_wait(fcsnap_op *op, int64_t timeout_ms)
     if (op == NULL) {
         return err_set(FCSNAP_EINVAL, "the operation is NULL");
     }
+    if (!host_owns_op(op)) {
+        return err_set(FCSNAP_EFORKED, "the operation runs in the parent of this process");
+    }
     return op_wait(op, deadline_in(timeout_ms));
 }
 
 void fcsnap_op_cancel(fcsnap_op *op)
 {
-    if (op != NULL) {
+    if (op != NULL && host_owns_op(op)) {
         op_cancel(op);
     }
 }
@@ -86,7 +89,7 @@ uint64_t fcsnap_op_number(const fcsnap_op *op)
 
 void fcsnap_op_free(fcsnap_op *op)
 {
-    if (op != NULL) {
+    if (op != NULL && host_owns_op(op)) {
         op_cancel(op);
         op_unref(op);
     }

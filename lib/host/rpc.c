@@ -20,13 +20,23 @@ static void forget(struct fcsnap_rpc *rpc)
 static void destroy(struct task *task)
 {
     struct fcsnap_rpc *rpc =
-        (struct fcsnap_rpc *)((char *)task - offsetof(struct fcsnap_rpc, close_task));
+        (struct fcsnap_rpc *)((char *)task - offsetof(struct fcsnap_rpc, destroy_task));
 
-    forget(rpc);
     channel_free(rpc->channel);
     free(rpc->hello);
     vm_unref(rpc->vm);
     free(rpc);
+}
+
+static void close_now(struct task *task)
+{
+    struct fcsnap_rpc *rpc =
+        (struct fcsnap_rpc *)((char *)task - offsetof(struct fcsnap_rpc, close_task));
+
+    forget(rpc);
+    err_set(FCSNAP_ECONNLOST, "the channel was freed");
+    channel_break(rpc->channel);
+    rpc_unref(rpc);
 }
 
 int rpc_new(struct fcsnap_vm *vm, struct channel *channel, struct fcsnap_rpc **out)
@@ -42,7 +52,8 @@ int rpc_new(struct fcsnap_vm *vm, struct channel *channel, struct fcsnap_rpc **o
     rpc->vm = vm;
     vm_ref(vm);
     rpc->channel = channel;
-    rpc->close_task.run = destroy;
+    rpc->close_task.run = close_now;
+    rpc->destroy_task.run = destroy;
     rpc->hello = channel->hello;
     channel->hello = NULL;
     channel->owner = NULL;
@@ -64,7 +75,7 @@ void rpc_unref(struct fcsnap_rpc *rpc)
 {
     /* The VM's channels ended with it, so without a reactor nothing is watched any more. */
     if (atomic_fetch_sub(&rpc->references, 1) == 1) {
-        host_post(rpc->vm->host, &rpc->close_task);
+        host_post(rpc->vm->host, &rpc->destroy_task);
     }
 }
 
@@ -90,7 +101,7 @@ const char *fcsnap_rpc_hello(const fcsnap_rpc *rpc)
 
 void fcsnap_rpc_free(fcsnap_rpc *rpc)
 {
-    if (rpc != NULL) {
-        rpc_unref(rpc);
+    if (rpc != NULL && host_is_ours(rpc->vm->host)) {
+        host_post(rpc->vm->host, &rpc->close_task);
     }
 }

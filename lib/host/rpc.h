@@ -17,7 +17,8 @@ struct fcsnap_rpc {
     struct fcsnap_rpc *list_next; /* of the VM */
     struct fcsnap_rpc **list_at;  /* NULL: the VM does not know it any more */
     struct channel *channel;
-    struct task close_task;
+    struct task close_task;   /* fcsnap_rpc_free(): calls in flight end */
+    struct task destroy_task; /* the last reference went */
 };
 
 /* Takes the channel, also on failure. Of the reactor. */

@@ -150,7 +150,7 @@ int32_t fcsnap_snapshot_delete(fcsnap_snapshot *snapshot)
 
 void fcsnap_snapshot_free(fcsnap_snapshot *snapshot)
 {
-    if (snapshot != NULL) {
+    if (snapshot != NULL && host_is_ours(snapshot->host)) {
         snapshot_unref(snapshot);
     }
 }

@@ -17,6 +17,8 @@ int start_init(struct start *start, const struct verb *verb, struct fcsnap_host 
     int rc = vm_new(host, &start->vm);
 
     if (rc == 0) {
+        start->host = host;
+        host_ref(host);
         result_init(&start->op, verb, host, timeout_ms);
     }
     return rc;
@@ -159,6 +161,7 @@ void start_free(struct start *start)
     if (start->vm != NULL) {
         fcsnap_vm_free(start->vm);
     }
+    host_unref(start->host);
 }
 
 int32_t fcsnap_op_take_vm(fcsnap_op *op, fcsnap_vm **out)

@@ -11,6 +11,8 @@
  */
 struct start {
     struct fcsnap_op op; /* first */
+    struct fcsnap_host
+        *host; /* a reference: the VM may be taken, the host closed, before it ends */
     struct fcsnap_vm *vm;
     struct vm_watcher watcher;
     struct job library_job;

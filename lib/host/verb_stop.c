@@ -9,7 +9,6 @@ struct stop_op {
     struct fcsnap_op op; /* first */
     struct fcsnap_vm *vm;
     struct vm_watcher watcher;
-    bool kill;
 };
 
 static int gone_step(struct fcsnap_op *op)
@@ -17,9 +16,6 @@ static int gone_step(struct fcsnap_op *op)
     struct stop_op *stop = (struct stop_op *)op;
 
     vm_watch(stop->vm, &stop->watcher, op);
-    if (stop->kill) {
-        vm_kill(stop->vm);
-    }
     return stop->vm->ended ? STEP_DONE : STEP_WAIT;
 }
 
@@ -47,6 +43,28 @@ static const struct verb stop_verb = {
     .free = stop_free,
 };
 
+static int make(fcsnap_vm *vm, bool kill, int64_t timeout_ms, struct stop_op **out)
+{
+    struct stop_op *stop;
+    int rc = host_check(vm->host);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (kill) {
+        vm_kill(vm);
+    }
+    stop = calloc(1, sizeof(*stop));
+    if (stop == NULL) {
+        return err_nomem();
+    }
+    stop->vm = vm;
+    vm_ref(vm);
+    result_init(&stop->op, &stop_verb, vm->host, timeout_ms);
+    *out = stop;
+    return 0;
+}
+
 static int run_stop(fcsnap_vm *vm, bool kill, int64_t timeout_ms)
 {
     struct stop_op *stop;
@@ -55,28 +73,34 @@ static int run_stop(fcsnap_vm *vm, bool kill, int64_t timeout_ms)
     if (vm == NULL) {
         return err_set(FCSNAP_EINVAL, "the VM is NULL");
     }
-    rc = host_check(vm->host);
-    if (rc < 0) {
-        return rc;
-    }
     if (vm->ended) {
-        return 0; /* Also with a limit of 0, which the operation would not look under. */
+        return 0; /* Also with a limit of 0, and of a host that was closed. */
     }
-    stop = calloc(1, sizeof(*stop));
-    if (stop == NULL) {
-        return err_nomem();
-    }
-    stop->vm = vm;
-    vm_ref(vm);
-    stop->kill = kill;
-    result_init(&stop->op, &stop_verb, vm->host, timeout_ms);
-    return result_run(vm->host, &stop->op);
+    rc = make(vm, kill, timeout_ms, &stop);
+    return rc < 0 ? rc : result_run(vm->host, &stop->op);
 }
 
 int32_t fcsnap_vm_stop(fcsnap_vm *vm, int64_t timeout_ms)
 {
     err_enter("fcsnap_vm_stop");
     return run_stop(vm, true, timeout_ms);
+}
+
+int32_t fcsnap_vm_stop_start(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_op **out)
+{
+    struct stop_op *stop;
+    int rc;
+
+    err_enter("fcsnap_vm_stop_start");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    if (vm == NULL) {
+        return err_set(FCSNAP_EINVAL, "the VM is NULL");
+    }
+    rc = make(vm, true, timeout_ms, &stop);
+    return rc < 0 ? rc : result_start(vm->host, &stop->op, out);
 }
 
 int32_t fcsnap_vm_wait(fcsnap_vm *vm, int64_t timeout_ms, int32_t *exit_code)
@@ -93,17 +117,22 @@ int32_t fcsnap_vm_wait(fcsnap_vm *vm, int64_t timeout_ms, int32_t *exit_code)
 
 int32_t fcsnap_vm_kill(fcsnap_vm *vm)
 {
+    int rc;
+
     err_enter("fcsnap_vm_kill");
     if (vm == NULL) {
         return err_set(FCSNAP_EINVAL, "the VM is NULL");
     }
-    vm_kill(vm);
-    return 0;
+    rc = host_check_ours(vm->host);
+    if (rc == 0) {
+        vm_kill(vm);
+    }
+    return rc;
 }
 
 void fcsnap_vm_free(fcsnap_vm *vm)
 {
-    if (vm != NULL) {
+    if (vm != NULL && host_is_ours(vm->host)) {
         vm_kill(vm);
         vm_unref(vm);
     }

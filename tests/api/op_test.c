@@ -4,6 +4,8 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 enum { THREADS = 4, OPS = 4 };
 
@@ -142,6 +144,95 @@ static void test_given_up(void **state)
     CHECK_NO_LEAK(guard);
 }
 
+/* It outlives all that it was made from. */
+static void test_freed_last(void **state)
+{
+    fcsnap_host *host;
+    fcsnap_op *op;
+    fcsnap_vm *vm;
+
+    (void)state;
+    NEED_VM();
+    host = open_host();
+    op = start_boot(host, LIMIT);
+    CHECK_OK(fcsnap_op_wait(op, LIMIT));
+    CHECK_OK(fcsnap_op_take_vm(op, &vm));
+    stop(vm);
+    end_host(host);
+    CHECK_OK(fcsnap_op_wait(op, 0));
+    fcsnap_op_free(op);
+}
+
+/* What a destructor of a forked program frees is the parent's. */
+static int use_in_child(fcsnap_vm *vm, fcsnap_op *op)
+{
+    if (fcsnap_vm_kill(vm) != FCSNAP_EFORKED || fcsnap_op_wait(op, 0) != FCSNAP_EFORKED ||
+        fcsnap_vm_stop(vm, LIMIT) != FCSNAP_EFORKED) {
+        return 1;
+    }
+    fcsnap_op_cancel(op);
+    fcsnap_op_free(op);
+    fcsnap_vm_free(vm);
+    return 0;
+}
+
+static void test_forked_child(void **state)
+{
+    fcsnap_host *host;
+    fcsnap_op *op;
+    fcsnap_vm *vm;
+    int status;
+    pid_t pid;
+
+    (void)state;
+    NEED_VM();
+    host = open_host();
+    op = start_boot(host, LIMIT);
+    CHECK_OK(fcsnap_op_wait(op, LIMIT));
+    CHECK_OK(fcsnap_op_take_vm(op, &vm));
+    pid = fork();
+    if (pid == 0) {
+        _exit(use_in_child(vm, op));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    /* It would need its process for this. */
+    CHECK_OK(fcsnap_vm_pause(vm, LIMIT));
+    fcsnap_op_free(op);
+    stop(vm);
+    end_host(host);
+}
+
+/* Killed at once, whatever the limit of the wait. */
+static void test_stop_without_wait(void **state)
+{
+    fcsnap_host *host;
+    fcsnap_op *op;
+    fcsnap_vm *vms[2];
+    int32_t code = 9;
+
+    (void)state;
+    NEED_VM();
+    host = open_host();
+    for (int i = 0; i < 2; i++) {
+        op = start_boot(host, LIMIT);
+        CHECK_OK(fcsnap_op_wait(op, LIMIT));
+        CHECK_OK(fcsnap_op_take_vm(op, &vms[i]));
+        fcsnap_op_free(op);
+    }
+    CHECK_ERR(fcsnap_vm_stop(vms[0], 0), FCSNAP_ETIMEDOUT, "end of the VM");
+    CHECK_OK(fcsnap_vm_wait(vms[0], LIMIT, NULL));
+    CHECK_OK(fcsnap_vm_stop_start(vms[1], LIMIT, &op));
+    CHECK_OK(fcsnap_op_wait(op, LIMIT));
+    fcsnap_op_free(op);
+    end_host(host);
+    /* How it ended is known for as long as there is a handle. */
+    CHECK_OK(fcsnap_vm_wait(vms[1], 0, &code));
+    assert_int_equal(code, -SIGKILL);
+    fcsnap_vm_free(vms[0]);
+    fcsnap_vm_free(vms[1]);
+}
+
 static void next_event(fcsnap_host *host, uint32_t *kind, uint64_t *number)
 {
     struct pollfd poller = { .events = POLLIN };
@@ -210,6 +301,9 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_canceled),
         cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_freed_last),
+        cmocka_unit_test(test_forked_child),
+        cmocka_unit_test(test_stop_without_wait),
         cmocka_unit_test(test_events),
     };
 

@@ -294,6 +294,22 @@ static void test_paused_guest(void **state)
     stop(vm);
 }
 
+/* Whoever waits for an answer is told, although the guest would give none. */
+static void test_freed_during_a_call(void **state)
+{
+    fcsnap_vm *vm = boot(GUEST_MIB);
+    fcsnap_rpc *rpc = talk(vm);
+    fcsnap_op *op;
+
+    (void)state;
+    CHECK_OK(fcsnap_vm_pause(vm, LIMIT));
+    CHECK_OK(fcsnap_rpc_call_start(rpc, "ping", NULL, -1, &op));
+    fcsnap_rpc_free(rpc);
+    CHECK_ERR(fcsnap_op_wait(op, LIMIT), FCSNAP_ECONNLOST, "freed");
+    fcsnap_op_free(op);
+    stop(vm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +327,7 @@ int main(void)
         BED_TEST(test_error_codes),
         BED_TEST(test_channel_over_snapshot),
         BED_TEST(test_paused_guest),
+        BED_TEST(test_freed_during_a_call),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
