@@ -38,7 +38,7 @@ VALGRIND_REAL_TESTS :=
 # program that starts itself as /proc/self/exe, which is valgrind's then.
 NO_VALGRIND_TESTS := pager pager_fail pager_huge spawn
 # kind/name=seconds, for those that need more or less than 120.
-TEST_TIMEOUTS := lint/cppcheck=300 install/install=300
+TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300
 
 LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen
 ABI_TESTS := headers library unload
@@ -276,7 +276,7 @@ check-valgrind:
 		UNIT_TESTS='$(filter-out $(NO_VALGRIND_TESTS),$(UNIT_TESTS))'
 
 check-install:
-	$(call build_and_run,lib,$(call scripts,install/install install/readme))
+	$(call build_and_run,lib,$(call scripts,install/install install/system install/readme))
 
 check-abi:
 	$(call build_and_run,lib $B/tests/abi/unload,$(call scripts,$(ABI_TESTS:%=abi/%)))
@@ -328,15 +328,20 @@ INSTALL_LIST := \
 each_installed = for entry in $(INSTALL_LIST); do \
 	source=$${entry%%:*}; mode=$${entry\#\#*:}; target=$${entry\#*:}; target="$(DESTDIR)$${target%:*}"
 
+# The loader looks into its cache. A tree in DESTDIR is for another system.
+REFRESH = $(if $(DESTDIR),:,[ "$$(id -u)" != 0 ] || ldconfig || :)
+
 .PHONY: install uninstall dist clean
 install: lib $B/fcsnap.pc
 	$(Q)set -e; $(each_installed); install -d "$$(dirname "$$target")"; \
 		if [ -L $$source ]; then ln -sf "$$(readlink $$source)" "$$target"; \
 		else install -m $$mode $$source "$$target"; fi; done
+	$(Q)$(REFRESH)
 
 uninstall:
 	$(Q)$(each_installed); rm -f "$$target"; done
 	$(Q)rmdir "$(DESTDIR)$(includedir)/fcsnap" 2>/dev/null || :
+	$(Q)$(REFRESH)
 
 $B/fcsnap.pc: pkgconfig/fcsnap.pc.in FORCE
 	@mkdir -p $(@D)
@@ -371,7 +376,7 @@ help:
 #? docs            HTML and man pages in build/docs
 #? demo            boot, snapshot and restore a tiny guest, with a word on each step
 #? bench           bench-restore and bench-capture; JSON in build/bench
-#? install         to PREFIX (/usr/local); DESTDIR, libdir and includedir are heeded
+#? install         to PREFIX (/usr/local), and ldconfig; DESTDIR, libdir, includedir are heeded
 #? uninstall       removes what install wrote
 #? dist            a tarball of HEAD
 #? clean           removes build/
