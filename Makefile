@@ -81,7 +81,9 @@ OPTIMISE := $(OPTIMISE_$(FLAVOUR))
 ifeq ($(OPTIMISE),)
 $(error FLAVOUR is plain, asan, tsan or cov)
 endif
-FORTIFY := $(if $(filter plain,$(FLAVOUR)),$(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+# Not with sanitizers, not without optimisation, and not over a packager's own choice.
+FORTIFY := $(if $(filter plain,$(FLAVOUR)),$(if $(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) \
+	$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 
 # Texts of errors and paths are cut to their buffers on purpose.
 WARNINGS := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wconversion -Wvla \
