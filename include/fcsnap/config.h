@@ -191,7 +191,7 @@ FCSNAP_API int32_t fcsnap_config_set_track_dirty(fcsnap_config *config, int32_t 
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int32_t fcsnap_config_set_huge_pages(fcsnap_config *config, int32_t size);
+FCSNAP_API int32_t fcsnap_config_set_huge_pages(fcsnap_config *config, uint32_t size);
 
 /**
  * Hide differences between processors with one of Firecracker's templates.

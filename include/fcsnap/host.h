@@ -99,10 +99,10 @@ FCSNAP_API int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *pa
  * @blocks     Never.
  * @since      1.0
  */
-FCSNAP_API int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, int32_t level);
+FCSNAP_API int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, uint32_t level);
 
 /** Takes one message of the log. Runs on any thread; must not call the library. */
-typedef void (*fcsnap_log_sink)(int32_t level, const char *text, void *user_data);
+typedef void (*fcsnap_log_sink)(uint32_t level, const char *text, void *user_data);
 
 /**
  * Send the log to a function.
@@ -124,7 +124,7 @@ typedef void (*fcsnap_log_sink)(int32_t level, const char *text, void *user_data
  */
 FCSNAP_API int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink sink,
                                             void *user_data, void (*free_data)(void *user_data),
-                                            int32_t level);
+                                            uint32_t level);
 
 /**
  * Open a host: make its directories and start its threads.

@@ -14,7 +14,7 @@ void log_init(struct log *log)
     const char *asked = getenv("FCSNAP_LOG");
 
     *log = (struct log){ .level = LOG_OFF, .fd = STDERR_FILENO };
-    for (int level = LOG_ERROR; asked != NULL && level <= LOG_DEBUG; level++) {
+    for (uint32_t level = LOG_ERROR; asked != NULL && level <= LOG_DEBUG; level++) {
         if (strcmp(asked, names[level]) == 0) {
             log->level = level;
         }
@@ -29,7 +29,7 @@ void log_close(struct log *log)
     *log = (struct log){ .level = LOG_OFF, .fd = -1 };
 }
 
-void log_write(const struct log *log, int level, const char *format, ...)
+void log_write(const struct log *log, uint32_t level, const char *format, ...)
 {
     char text[1024];
     char line[1100];

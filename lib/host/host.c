@@ -246,17 +246,17 @@ int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *path)
     return set_path(host, host != NULL ? &host->firecracker : NULL, path);
 }
 
-static int check_level(const struct fcsnap_host *host, int32_t level)
+static int check_level(const struct fcsnap_host *host, uint32_t level)
 {
     int rc = check_new(host);
 
-    if (rc == 0 && (level < FCSNAP_LOG_OFF || level > FCSNAP_LOG_DEBUG)) {
-        rc = err_set(FCSNAP_EINVAL, "log level %d", level);
+    if (rc == 0 && (level > FCSNAP_LOG_DEBUG)) {
+        rc = err_set(FCSNAP_EINVAL, "log level %u", level);
     }
     return rc;
 }
 
-int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, int32_t level)
+int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, uint32_t level)
 {
     int rc;
 
@@ -274,7 +274,7 @@ int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, int32_t level)
 }
 
 int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink sink, void *user_data,
-                                 void (*free_data)(void *user_data), int32_t level)
+                                 void (*free_data)(void *user_data), uint32_t level)
 {
     int rc;
 

@@ -220,14 +220,14 @@ int32_t fcsnap_config_set_track_dirty(fcsnap_config *config, int32_t on)
     return config == NULL ? null_argument("config") : set_flag(config, "track_dirty_pages", on);
 }
 
-int32_t fcsnap_config_set_huge_pages(fcsnap_config *config, int32_t size)
+int32_t fcsnap_config_set_huge_pages(fcsnap_config *config, uint32_t size)
 {
     err_enter("fcsnap_config_set_huge_pages");
     if (config == NULL) {
         return null_argument("config");
     }
     if (size != FCSNAP_HUGE_PAGES_NONE && size != FCSNAP_HUGE_PAGES_2M) {
-        return err_set(FCSNAP_EINVAL, "%d is not a size of huge pages", size);
+        return err_set(FCSNAP_EINVAL, "%u is not a size of huge pages", size);
     }
     return set_text(config, "machine-config", "huge_pages",
                     size == FCSNAP_HUGE_PAGES_2M ? "2M" : "None");

@@ -27,7 +27,7 @@ static void test_states(void **state)
     CHECK_NO_LEAK(guard);
 }
 
-static void sink(int32_t level, const char *text, void *user_data)
+static void sink(uint32_t level, const char *text, void *user_data)
 {
     (void)level;
     (void)text;
@@ -110,7 +110,7 @@ static void test_log_arguments(void **state)
     (void)state;
     CHECK_ERR(fcsnap_host_set_log_fd(host, -1, FCSNAP_LOG_INFO), FCSNAP_EINVAL, "descriptor -1");
     CHECK_ERR(fcsnap_host_set_log_fd(host, 2, 5), FCSNAP_EINVAL, "level 5");
-    CHECK_ERR(fcsnap_host_set_log_fd(host, 2, -1), FCSNAP_EINVAL, "level -1");
+    CHECK_ERR(fcsnap_host_set_log_fd(host, 2, UINT32_MAX), FCSNAP_EINVAL, "level 4294967295");
     CHECK_ERR(fcsnap_host_set_log_sink(host, sink, &freed, count_free, 9), FCSNAP_EINVAL, "level");
     CHECK_ERR(fcsnap_host_set_log_sink(host, NULL, &freed, count_free, 1), FCSNAP_EINVAL, "sink");
     fcsnap_host_free(host);

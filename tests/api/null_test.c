@@ -63,7 +63,7 @@ static void test_config(void **state)
     fcsnap_free(NULL);
 }
 
-static void sink(int32_t level, const char *text, void *user_data)
+static void sink(uint32_t level, const char *text, void *user_data)
 {
     (void)level;
     (void)text;

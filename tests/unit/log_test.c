@@ -7,11 +7,11 @@
 struct seen {
     int count;
     int freed;
-    int level;
+    uint32_t level;
     char text[2048];
 };
 
-static void sink(int level, const char *text, void *user_data)
+static void sink(uint32_t level, const char *text, void *user_data)
 {
     struct seen *seen = user_data;
 
@@ -29,7 +29,7 @@ static void test_environment(void **state)
 {
     static const struct {
         const char *value;
-        int level;
+        uint32_t level;
     } cases[] = {
         { "off", LOG_OFF },     { "error", LOG_ERROR }, { "warn", LOG_WARN }, { "info", LOG_INFO },
         { "debug", LOG_DEBUG }, { "", LOG_OFF },        { "DEBUG", LOG_OFF }, { "all", LOG_OFF },
