@@ -20,6 +20,19 @@ struct workers {
     bool stopping;
 };
 
+/* With the mutex held. */
+static struct job *unlink_at(struct workers *workers, struct job **at)
+{
+    struct job *job = *at;
+
+    *at = job->next;
+    if (*at == NULL) {
+        workers->last = at;
+    }
+    workers->queued--;
+    return job;
+}
+
 static struct job *next_job(struct workers *workers)
 {
     struct job *job;
@@ -30,14 +43,7 @@ static struct job *next_job(struct workers *workers)
         pthread_cond_wait(&workers->cond, &workers->mutex);
     }
     workers->idle--;
-    job = workers->first;
-    if (job != NULL) {
-        workers->queued--;
-        workers->first = job->next;
-        if (workers->first == NULL) {
-            workers->last = &workers->first;
-        }
-    }
+    job = workers->first != NULL ? unlink_at(workers, &workers->first) : NULL;
     pthread_mutex_unlock(&workers->mutex);
     return job;
 }
@@ -135,6 +141,8 @@ int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op,
         job->op = op;
         job->work = work;
         job->arg = arg;
+        job->workers = workers;
+        atomic_store(&job->stop, false);
         atomic_store(&job->done, false);
         op_ref(op);
         rc = submit(workers, job);
@@ -151,7 +159,35 @@ int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op,
     return job->rc < 0 ? err_load(&job->error) : STEP_DONE;
 }
 
-int job_settle(const struct job *job)
+/* True if the job was in the queue still. */
+static bool take_back(struct job *job)
 {
-    return job->stage != JOB_IDLE && !atomic_load(&job->done) ? STEP_WAIT : STEP_DONE;
+    struct workers *workers = job->workers;
+    struct job **at = &workers->first;
+    bool found;
+
+    pthread_mutex_lock(&workers->mutex);
+    while (*at != NULL && *at != job) {
+        at = &(*at)->next;
+    }
+    found = *at != NULL;
+    if (found) {
+        unlink_at(workers, at);
+    }
+    pthread_mutex_unlock(&workers->mutex);
+    return found;
+}
+
+int job_settle(struct job *job)
+{
+    if (job->stage == JOB_IDLE || atomic_load(&job->done)) {
+        return STEP_DONE;
+    }
+    if (take_back(job)) {
+        job->stage = JOB_IDLE;
+        op_unref(job->op);
+        return STEP_DONE;
+    }
+    atomic_store(&job->stop, true);
+    return STEP_WAIT;
 }

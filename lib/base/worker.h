@@ -20,7 +20,9 @@ struct job {
     struct fcsnap_op *op;
     int (*work)(struct job *job);
     void *arg;
+    struct workers *workers;
     enum { JOB_IDLE, JOB_RUNNING, JOB_TAKEN } stage; /* touched by the reactor only */
+    atomic_bool stop; /* nobody wants the result: work that takes long looks at it */
     atomic_bool done;
     int rc;
     struct err error;
@@ -33,7 +35,10 @@ void workers_free(struct workers *workers);
 int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op,
             int (*work)(struct job *job), void *arg) MUST_CHECK;
 
-/* STEP_WAIT while the work goes on, else 0: for who must not free what it uses. */
-int job_settle(const struct job *job) MUST_CHECK;
+/*
+ * Take the work back if nobody began it, else ask it to stop: STEP_WAIT while
+ * it goes on, else 0. For who must not free what it uses.
+ */
+int job_settle(struct job *job) MUST_CHECK;
 
 #endif

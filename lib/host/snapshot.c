@@ -168,7 +168,7 @@ static int verify_work(struct job *job)
     struct restore_input input = { .dir_fd = verify->snapshot->dir_fd,
                                    .manifest = &verify->snapshot->manifest,
                                    .verify = true,
-                                   .stop = &verify->op.canceled };
+                                   .stop = &job->stop };
 
     return restore_open(&input, NULL);
 }
@@ -184,7 +184,6 @@ static int verify_undo(struct fcsnap_op *op)
 {
     struct verify_op *verify = (struct verify_op *)op;
 
-    atomic_store(&op->canceled, true);
     return job_settle(&verify->job);
 }
 

@@ -188,7 +188,7 @@ static int seal_work(struct job *job)
         .firecracker = capture->vm->features.text,
         .firecracker_path = host->firecracker,
         .config = capture->vm->config,
-        .stop = &capture->op.canceled,
+        .stop = &job->stop,
     };
     int rc = capture_seal(&input);
 
@@ -267,7 +267,6 @@ static int discard_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
 
-    atomic_store(&op->canceled, true);
     if (job_settle(&capture->begin_job) == STEP_WAIT ||
         job_settle(&capture->seal_job) == STEP_WAIT) {
         return STEP_WAIT;

@@ -52,7 +52,7 @@ static int open_work(struct job *job)
     struct restore_input input = { .dir_fd = restore->snapshot->dir_fd,
                                    .manifest = &restore->snapshot->manifest,
                                    .verify = restore->options.verify,
-                                   .stop = &restore->start.op.canceled };
+                                   .stop = &job->stop };
     int rc = restore_open(&input, is_paged(restore) ? &restore->image : NULL);
 
     if (rc < 0) {
@@ -228,8 +228,6 @@ static int undo_step(struct fcsnap_op *op)
 {
     struct restore_op *restore = (struct restore_op *)op;
 
-    /* A check of the whole image ends soon after this. */
-    atomic_store(&op->canceled, true);
     if (job_settle(&restore->open_job) == STEP_WAIT ||
         job_settle(&restore->links_job) == STEP_WAIT) {
         return STEP_WAIT;

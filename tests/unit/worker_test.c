@@ -9,10 +9,24 @@
 static struct reactor *reactor;
 static struct workers *workers;
 
+/* Work that goes on until the test lets it end, one post for each. */
+static sem_t begun;
+static sem_t gate;
+
+static int gate_work(struct job *job)
+{
+    (void)job;
+    sem_post(&begun);
+    sem_wait(&gate);
+    return 0;
+}
+
 static int each_setup(void **state)
 {
     (void)state;
     err_enter(NULL);
+    sem_init(&begun, 0, 0);
+    sem_init(&gate, 0, 0);
     return reactor_new(&reactor) == 0 ? workers_new(&workers) : -1;
 }
 
@@ -21,6 +35,8 @@ static int each_teardown(void **state)
     (void)state;
     workers_free(workers);
     reactor_free(reactor);
+    sem_destroy(&begun);
+    sem_destroy(&gate);
     return 0;
 }
 
@@ -90,14 +106,114 @@ static void test_work_is_done_once(void **state)
     assert_int_equal(atomic_load(&worked), 1);
 }
 
+struct settling {
+    struct job *job;
+    int rc;
+};
+
+static void settle(void *arg)
+{
+    struct settling *settling = arg;
+
+    settling->rc = job_settle(settling->job);
+}
+
 static void test_settle(void **state)
 {
-    struct job job = { .work = count_work };
+    struct job job = { .work = gate_work };
+    struct settling settling = { .job = &job };
+    struct fcsnap_op *op;
 
     (void)state;
     assert_int_equal(job_settle(&job), 0);
-    CHECK_OK(step_op_wait(reactor, run_job, &job));
+    op = step_op_start(reactor, -1, run_job, &job);
+    sem_wait(&begun);
+    assert_false(atomic_load(&job.stop));
+    on_reactor(reactor, settle, &settling);
+    assert_int_equal(settling.rc, STEP_WAIT);
+    assert_true(atomic_load(&job.stop));
+    sem_post(&gate);
+    CHECK_OK(op_wait(op, DEADLINE_NEVER));
     assert_int_equal(job_settle(&job), 0);
+    op_unref(op);
+}
+
+static struct fcsnap_op *start_and_await(struct job *job)
+{
+    struct fcsnap_op *op = step_op_start(reactor, -1, run_job, job);
+
+    sem_wait(&begun);
+    return op;
+}
+
+static void end_all(struct fcsnap_op **ops, int count)
+{
+    for (int i = 0; i < count; i++) {
+        sem_post(&gate);
+    }
+    for (int i = 0; i < count; i++) {
+        CHECK_OK(op_wait(ops[i], DEADLINE_NEVER));
+        op_unref(ops[i]);
+    }
+}
+
+static int settle_step(struct fcsnap_op *op)
+{
+    return job_settle(((struct step_op *)op)->arg);
+}
+
+/* As the verbs do: run a job, and settle it before what it uses is freed. */
+static struct fcsnap_op *start_careful(struct job *job, int64_t timeout_ms)
+{
+    static const struct step steps[] = { { "step", "working", step_op_run, false }, { 0 } };
+    static const struct step undo[] = { { "undo", "settling", settle_step, false }, { 0 } };
+    static const struct verb verb = {
+        .name = "test", .steps = steps, .undo = undo, .free = step_op_free
+    };
+    struct step_op *one = calloc(1, sizeof(*one));
+
+    assert_non_null(one);
+    one->step = run_job;
+    one->arg = job;
+    op_init(&one->op, &verb, reactor, timeout_ms);
+    op_start(&one->op);
+    return &one->op;
+}
+
+/* Work that nobody began is taken back, from each place of the queue. */
+static void test_limit_of_a_queued_job(void **state)
+{
+    enum { BUSY = 8, QUEUED = 3 };
+    struct job busy[BUSY] = { 0 };
+    struct job queued[QUEUED] = { 0 };
+    struct fcsnap_op *ops[BUSY];
+    struct fcsnap_op *late[QUEUED];
+    struct job last = { .work = count_work };
+    struct fcsnap_op *last_op;
+
+    (void)state;
+    atomic_store(&worked, 0);
+    for (int i = 0; i < BUSY; i++) {
+        busy[i].work = gate_work;
+        ops[i] = start_and_await(&busy[i]);
+    }
+    for (int i = 0; i < QUEUED; i++) {
+        queued[i].work = count_work;
+        late[i] = start_careful(&queued[i], i == 1 ? 5 : -1);
+    }
+    CHECK_ERR(op_wait(late[1], deadline_in(10000)), FCSNAP_ETIMEDOUT, "not done within 5 ms");
+    op_cancel(late[2]);
+    CHECK_ERR(op_wait(late[2], deadline_in(10000)), FCSNAP_ECANCELED, "working: canceled");
+    op_cancel(late[0]);
+    CHECK_ERR(op_wait(late[0], deadline_in(10000)), FCSNAP_ECANCELED, "working: canceled");
+    last_op = start_careful(&last, -1);
+    end_all(ops, BUSY);
+    CHECK_OK(op_wait(last_op, DEADLINE_NEVER));
+    assert_int_equal(atomic_load(&worked), 1);
+    op_unref(last_op);
+    for (int i = 0; i < QUEUED; i++) {
+        op_unref(late[i]);
+    }
 }
 
 /* Two jobs that need each other, given at once to a pool with one idle thread. */
@@ -179,6 +295,7 @@ int main(void)
         TEST(test_error_is_carried_over),
         TEST(test_work_is_done_once),
         TEST(test_settle),
+        TEST(test_limit_of_a_queued_job),
         TEST(test_idle_thread_counts_once),
         TEST(test_free_finishes_the_queue),
     };
