@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { THREADS = 8 };
+enum { THREADS = 8, SLOW_MAX = 6 };
 
 struct workers {
     pthread_mutex_t mutex;
@@ -17,6 +17,7 @@ struct workers {
     int started;
     int idle;
     int queued;
+    int slow; /* slow jobs at work */
     bool stopping;
 };
 
@@ -33,17 +34,30 @@ static struct job *unlink_at(struct workers *workers, struct job **at)
     return job;
 }
 
-static struct job *next_job(struct workers *workers)
+/* With the mutex held: the oldest job that may begin, or NULL. */
+static struct job *take(struct workers *workers)
+{
+    for (struct job **at = &workers->first; *at != NULL; at = &(*at)->next) {
+        if (!(*at)->slow || workers->slow < SLOW_MAX) {
+            workers->slow += (*at)->slow;
+            return unlink_at(workers, at);
+        }
+    }
+    return NULL;
+}
+
+/* NULL at the end: slow jobs that are left then are for the threads that do such work. */
+static struct job *next_job(struct workers *workers, bool was_slow)
 {
     struct job *job;
 
     pthread_mutex_lock(&workers->mutex);
+    workers->slow -= was_slow;
     workers->idle++;
-    while (workers->first == NULL && !workers->stopping) {
+    while ((job = take(workers)) == NULL && !workers->stopping) {
         pthread_cond_wait(&workers->cond, &workers->mutex);
     }
     workers->idle--;
-    job = workers->first != NULL ? unlink_at(workers, &workers->first) : NULL;
     pthread_mutex_unlock(&workers->mutex);
     return job;
 }
@@ -52,10 +66,12 @@ static void *run(void *arg)
 {
     struct workers *workers = arg;
     struct job *job;
+    bool slow = false;
 
-    while ((job = next_job(workers)) != NULL) {
+    while ((job = next_job(workers, slow)) != NULL) {
         struct fcsnap_op *op = job->op;
 
+        slow = job->slow;
         job->rc = job->work(job);
         if (job->rc < 0) {
             err_save(&job->error);

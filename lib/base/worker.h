@@ -21,6 +21,8 @@ struct job {
     int (*work)(struct job *job);
     void *arg;
     struct workers *workers;
+    bool
+        slow; /* set before by the caller: reads a whole memory, say; such leave threads to others */
     enum { JOB_IDLE, JOB_RUNNING, JOB_TAKEN } stage; /* touched by the reactor only */
     atomic_bool stop; /* nobody wants the result: work that takes long looks at it */
     atomic_bool done;

@@ -228,6 +228,7 @@ int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms)
         return err_nomem();
     }
     verify->snapshot = snapshot;
+    verify->job.slow = true;
     snapshot_ref(snapshot);
     result_init(&verify->op, &verify_verb, snapshot->host, timeout_ms);
     return result_run(snapshot->host, &verify->op);

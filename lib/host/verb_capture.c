@@ -338,6 +338,7 @@ static int make(fcsnap_vm *vm, int64_t timeout_ms, struct capture_op **out)
     capture->dir_fd = -1;
     capture->began_ns = clock_ns();
     id_new(capture->id);
+    capture->seal_job.slow = true;
     result_init(&capture->op, &capture_verb, vm->host, timeout_ms);
     *out = capture;
     return 0;

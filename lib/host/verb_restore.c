@@ -305,6 +305,7 @@ static int make(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options
     restore->options = options != NULL
                            ? *options
                            : (struct fcsnap_restore_options){ .memory = FCSNAP_MEMORY_LAZY };
+    restore->open_job.slow = restore->options.verify;
     *out = restore;
     return 0;
 }

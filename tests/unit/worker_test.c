@@ -216,6 +216,29 @@ static void test_limit_of_a_queued_job(void **state)
     }
 }
 
+/* However many slow ones there are, a short one finds a thread. */
+static void test_slow_jobs_leave_threads(void **state)
+{
+    enum { SLOW = 20 };
+    struct job slow[SLOW] = { 0 };
+    struct job quick = { .work = count_work };
+    struct fcsnap_op *ops[SLOW];
+    int begun_now;
+
+    (void)state;
+    atomic_store(&worked, 0);
+    for (int i = 0; i < SLOW; i++) {
+        slow[i].work = gate_work;
+        slow[i].slow = true;
+        ops[i] = step_op_start(reactor, -1, run_job, &slow[i]);
+    }
+    CHECK_OK(step_op_wait(reactor, run_job, &quick));
+    assert_int_equal(atomic_load(&worked), 1);
+    sem_getvalue(&begun, &begun_now);
+    assert_true(begun_now < 8);
+    end_all(ops, SLOW);
+}
+
 /* Two jobs that need each other, given at once to a pool with one idle thread. */
 static pthread_barrier_t barrier;
 
@@ -296,6 +319,7 @@ int main(void)
         TEST(test_work_is_done_once),
         TEST(test_settle),
         TEST(test_limit_of_a_queued_job),
+        TEST(test_slow_jobs_leave_threads),
         TEST(test_idle_thread_counts_once),
         TEST(test_free_finishes_the_queue),
     };
