@@ -15,7 +15,7 @@ LIB_VMM := api config config_check config_document config_keys console features 
 	process swap
 LIB_MEMORY := connect fill handshake image index index_build install pager pages serve session \
 	source uffd
-LIB_SNAPSHOT := capture digest facts manifest manifest_write restore store
+LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel frame vsock
 LIB_HOST := host paths result rpc slot snapshot start verb_boot verb_call verb_capture \
 	verb_connect verb_control verb_restore verb_stop vm vm_info

@@ -18,15 +18,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DRIVES_MAX = 64, GUEST_PORT = 5252, HUGE_PAGE = 2 << 20, PAGE = 4096 };
+enum { HUGE_PAGE = 2 << 20, PAGE = 4096 };
 
 /* The manifest in the making, and the texts that it borrows. */
 struct draft {
     struct manifest manifest;
     struct facts facts;
     json *config;
-    struct manifest_drive drives[DRIVES_MAX];
-    char paths[DRIVES_MAX][PATH_MAX];
+    struct manifest_drive drives[MANIFEST_DRIVES_MAX];
+    char paths[MANIFEST_DRIVES_MAX][PATH_MAX];
     char created[FACTS_TIME];
     char binary[DIGEST_128];
     char vmstate[DIGEST_128];
@@ -116,7 +116,7 @@ static int take_drives(const struct capture_input *input, struct draft *draft)
     const json *drive = json_first(json_get(draft->config, "drives"));
     size_t count = 0;
 
-    for (; drive != NULL && count < DRIVES_MAX; drive = json_next(drive), count++) {
+    for (; drive != NULL && count < MANIFEST_DRIVES_MAX; drive = json_next(drive), count++) {
         int rc = find_drive(input->vm_fd, json_text(json_get(drive, "path_on_host")),
                             draft->paths[count]);
 
@@ -132,7 +132,7 @@ static int take_drives(const struct capture_input *input, struct draft *draft)
     }
     draft->manifest.drives = draft->drives;
     draft->manifest.drive_count = count;
-    return drive == NULL ? 0 : err_set(FCSNAP_EINVAL, "more than %d drives", DRIVES_MAX);
+    return drive == NULL ? 0 : err_set(FCSNAP_EINVAL, "more than %d drives", MANIFEST_DRIVES_MAX);
 }
 
 static int describe(const struct capture_input *input, struct draft *draft)
@@ -163,7 +163,6 @@ static int describe(const struct capture_input *input, struct draft *draft)
         .mem_size_mib = (uint64_t)json_number(json_get(machine, "mem_size_mib")),
         .page_size = huge != NULL && strcmp(huge, "2M") == 0 ? HUGE_PAGE : PAGE,
         .track_dirty = json_true(json_get(machine, "track_dirty_pages")),
-        .guest_port = GUEST_PORT,
         .config = draft->config,
         .vmstate = { .xxh3 = draft->vmstate },
         .index = { .xxh3 = draft->index },

@@ -10,7 +10,13 @@
 #define MEMORY_FILE   "memory"
 #define INDEX_FILE    "memory.index"
 
-enum { MANIFEST_SCHEMA = 1, MANIFEST_MAX = 1 << 20 };
+enum {
+    MANIFEST_SCHEMA = 1,
+    MANIFEST_MAX = 1 << 20,
+    MANIFEST_DRIVES_MAX = 64,
+    MANIFEST_VCPUS_MAX = 32,
+    MANIFEST_MIB_MAX = 16 << 20,
+};
 
 struct manifest_drive {
     const char *id;
@@ -47,8 +53,7 @@ struct manifest {
     bool track_dirty;
     const struct manifest_drive *drives;
     size_t drive_count;
-    uint32_t guest_port;
-    const json *config; /* an object: Firecracker's configuration as booted */
+    const json *config; /* Firecracker's configuration as booted; says the same as the above */
     struct manifest_file vmstate;
     struct manifest_file memory;
     struct manifest_file index;
@@ -66,6 +71,16 @@ int manifest_write(const struct manifest *manifest, int dir_fd) MUST_CHECK;
 
 /* With its checksum; the caller frees the text. */
 int manifest_json(const struct manifest *manifest, char **out) MUST_CHECK;
+
+/*
+ * What a configuration says of the machine, and of one of its drives, whose
+ * path is then the name of a link in the directory of the VM.
+ */
+int manifest_take_machine(const struct json_view *config, struct manifest *out) MUST_CHECK;
+int manifest_take_drive(const struct json_view *drive, struct manifest_drive *out) MUST_CHECK;
+
+/* FCSNAP_ESNAPSHOT unless the configuration is of the machine and drives. */
+int manifest_check_config(const struct manifest *manifest) MUST_CHECK;
 
 /* Frees what reading allocated. */
 void manifest_free(struct manifest *manifest);

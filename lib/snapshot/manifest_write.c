@@ -77,7 +77,6 @@ static int add_drive(json *list, const struct manifest_drive *from)
 static int add_devices(const struct manifest *m, json *to)
 {
     json *drives = json_new_array();
-    json *guest = json_new_object();
     json *config = NULL;
     int rc = 0;
 
@@ -85,8 +84,6 @@ static int add_devices(const struct manifest *m, json *to)
         rc = add_drive(drives, &m->drives[i]);
     }
     rc = finish(to, "drives", drives, rc);
-    rc = rc < 0 ? rc : json_set_u64(guest, "port", m->guest_port);
-    rc = finish(to, "guest", guest, rc);
     rc = rc < 0 ? rc : json_copy(m->config, &config);
     return finish(to, "config", config, rc);
 }

@@ -318,7 +318,15 @@ static void test_escaping_path(void **state)
 {
     (void)state;
     edit_manifest("\"vmstate\":{", "\"../vmstate\":{");
-    expect_bad_manifest("../vmstate");
+    expect_bad_manifest("files.vmstate: missing");
+}
+
+/* What a snapshot of a clone would be described by. */
+static void test_other_config(void **state)
+{
+    (void)state;
+    edit_manifest("\"config\":{", "\"config\":{\"drives\":[{}],");
+    expect_bad_manifest("config.drives");
 }
 
 static void test_foreign_id(void **state)
@@ -390,9 +398,9 @@ int main(void)
         SNAPSHOT_TEST(test_flipped_index),  SNAPSHOT_TEST(test_flipped_manifest),
         SNAPSHOT_TEST(test_flipped_memory), SNAPSHOT_TEST(test_edit_is_sound),
         SNAPSHOT_TEST(test_not_json),       SNAPSHOT_TEST(test_newer_schema),
-        SNAPSHOT_TEST(test_escaping_path),  SNAPSHOT_TEST(test_foreign_id),
-        SNAPSHOT_TEST(test_other_size),     SNAPSHOT_TEST(test_linked_files),
-        SNAPSHOT_TEST(test_moved),
+        SNAPSHOT_TEST(test_escaping_path),  SNAPSHOT_TEST(test_other_config),
+        SNAPSHOT_TEST(test_foreign_id),     SNAPSHOT_TEST(test_other_size),
+        SNAPSHOT_TEST(test_linked_files),   SNAPSHOT_TEST(test_moved),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
