@@ -29,6 +29,7 @@ struct capture_op {
     bool paused_by_us;
     bool resuming;
     bool diff;
+    struct draft *draft;
     struct buf body;
     int64_t began_ns;
     int64_t paused_ns;
@@ -55,15 +56,28 @@ static int turn_step(struct fcsnap_op *op)
 static int begin_work(struct job *job)
 {
     struct capture_op *capture = job->arg;
+    struct fcsnap_vm *vm = capture->vm;
+    struct capture_input input = {
+        .snapshots_fd = vm->host->snapshots_fd,
+        .vm_fd = vm->process.dir_fd,
+        .pid = vm->process.pid,
+        .id = capture->id,
+        .firecracker = vm->features.text,
+        .config = vm->config,
+    };
+    int rc = store_begin(input.snapshots_fd, capture->id, &capture->dir_fd);
 
-    return store_begin(capture->vm->host->snapshots_fd, capture->id, &capture->dir_fd);
+    input.dir_fd = capture->dir_fd;
+    return rc < 0 ? rc : draft_new(&input, &capture->draft);
 }
 
 static int begin_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
+    int rc = job_run(capture->vm->host->workers, &capture->begin_job, op, begin_work, capture);
 
-    return job_run(capture->vm->host->workers, &capture->begin_job, op, begin_work, capture);
+    /* What it reads goes with the VM. */
+    return rc < 0 && capture->vm->ending ? vm_died(capture->vm) : rc;
 }
 
 static int known_step(struct fcsnap_op *op)
@@ -179,20 +193,9 @@ static int resume_step(struct fcsnap_op *op)
 static int seal_work(struct job *job)
 {
     struct capture_op *capture = job->arg;
-    struct fcsnap_host *host = capture->vm->host;
-    struct capture_input input = {
-        .snapshots_fd = host->snapshots_fd,
-        .dir_fd = capture->dir_fd,
-        .vm_fd = capture->vm->process.dir_fd,
-        .id = capture->id,
-        .firecracker = capture->vm->features.text,
-        .firecracker_path = host->firecracker,
-        .config = capture->vm->config,
-        .stop = &job->stop,
-    };
-    int rc = capture_seal(&input);
+    int rc = draft_seal(capture->draft, &job->stop);
 
-    return rc < 0 ? rc : snapshot_open(host, capture->id, &capture->snapshot);
+    return rc < 0 ? rc : snapshot_open(capture->vm->host, capture->id, &capture->snapshot);
 }
 
 static int seal_step(struct fcsnap_op *op)
@@ -288,6 +291,7 @@ static void capture_free(struct fcsnap_op *op)
     struct capture_op *capture = (struct capture_op *)op;
 
     fcsnap_snapshot_free(capture->snapshot);
+    draft_free(capture->draft);
     buf_free(&capture->body);
     vm_unref(capture->vm);
     free(capture);

@@ -13,15 +13,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HUGE_PAGE = 2 << 20, PAGE = 4096 };
-
-/* The manifest in the making, and the texts that it borrows. */
+/* The manifest, and the texts that it borrows. */
 struct draft {
+    struct capture_input input;
     struct manifest manifest;
     struct facts facts;
     json *config;
@@ -46,7 +46,7 @@ static int open_file(int dir_fd, const char *name, int *out, uint64_t *size)
     return 0;
 }
 
-static int index_memory(const struct capture_input *input, struct draft *draft)
+static int index_memory(struct draft *draft, const atomic_bool *stop)
 {
     struct index_input what = { .memory_fd = -1,
                                 .image_size = draft->manifest.mem_size_mib << 20,
@@ -56,28 +56,28 @@ static int index_memory(const struct capture_input *input, struct draft *draft)
     int rc = FAILPOINT("capture", "index");
 
     if (rc == 0) {
-        rc = open_file(input->dir_fd, MEMORY_FILE, &what.memory_fd, &draft->manifest.memory.size);
+        rc = open_file(draft->input.dir_fd, MEMORY_FILE, &what.memory_fd,
+                       &draft->manifest.memory.size);
     }
     if (rc == 0) {
-        rc = index_build(&what, input->stop, &index);
+        rc = index_build(&what, stop, &index);
     }
     if (rc == 0) {
         /* Firecracker synced the file; this is for the holes punched since. */
         rc = fs_sync(what.memory_fd, MEMORY_FILE);
     }
     if (rc == 0) {
-        rc = index_write(&index, input->dir_fd, INDEX_FILE);
+        rc = index_write(&index, draft->input.dir_fd, INDEX_FILE);
     }
     index_free(&index);
     fs_close(&what.memory_fd);
     return rc;
 }
 
-static int digest_one(const struct capture_input *input, const char *name, uint64_t *size,
-                      char out[DIGEST_128])
+static int digest_one(int dir_fd, const char *name, uint64_t *size, char out[DIGEST_128])
 {
     int fd = -1;
-    int rc = open_file(input->dir_fd, name, &fd, size);
+    int rc = open_file(dir_fd, name, &fd, size);
 
     if (rc == 0) {
         rc = digest_fd(fd, name, out);
@@ -86,11 +86,15 @@ static int digest_one(const struct capture_input *input, const char *name, uint6
     return rc;
 }
 
-static int digest_binary(const char *path, char out[DIGEST_128])
+/* What runs, not what has its name by now. */
+static int digest_binary(pid_t pid, char out[DIGEST_128])
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char path[64];
+    int fd;
     int rc;
 
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return err_sys(errno, "%s", path);
     }
@@ -99,124 +103,141 @@ static int digest_binary(const char *path, char out[DIGEST_128])
     return rc;
 }
 
-/* What Firecracker calls a drive is a link that we made. */
-static int find_drive(int vm_fd, const char *name, char out[PATH_MAX])
+/* What Firecracker calls the path of a drive is a link that we made. */
+static int follow(int vm_fd, const char *link, char out[PATH_MAX])
 {
-    ssize_t n = name != NULL ? readlinkat(vm_fd, name, out, PATH_MAX - 1) : -1;
+    ssize_t n = readlinkat(vm_fd, link, out, PATH_MAX - 1);
 
     if (n < 0) {
-        return err_sys(name != NULL ? errno : EINVAL, "drive %s", name != NULL ? name : "?");
+        return err_sys(errno, "%s", link);
     }
     out[n] = '\0';
     return 0;
 }
 
-static int take_drives(const struct capture_input *input, struct draft *draft)
-{
-    const json *drive = json_first(json_get(draft->config, "drives"));
-    size_t count = 0;
-
-    for (; drive != NULL && count < MANIFEST_DRIVES_MAX; drive = json_next(drive), count++) {
-        int rc = find_drive(input->vm_fd, json_text(json_get(drive, "path_on_host")),
-                            draft->paths[count]);
-
-        if (rc < 0) {
-            return rc;
-        }
-        draft->drives[count] = (struct manifest_drive){
-            .id = json_text(json_get(drive, "drive_id")),
-            .path = draft->paths[count],
-            .read_only = json_true(json_get(drive, "is_read_only")),
-            .root = json_true(json_get(drive, "is_root_device")),
-        };
-    }
-    draft->manifest.drives = draft->drives;
-    draft->manifest.drive_count = count;
-    return drive == NULL ? 0 : err_set(FCSNAP_EINVAL, "more than %d drives", MANIFEST_DRIVES_MAX);
-}
-
-static int describe(const struct capture_input *input, struct draft *draft)
+static int take_drives(const struct json_view *config, struct draft *draft)
 {
     struct manifest *manifest = &draft->manifest;
-    const json *machine;
-    const char *huge;
-    int rc = json_parse(input->config, strlen(input->config), MANIFEST_MAX, FCSNAP_ECONFIG,
-                        &draft->config);
+    struct json_view list;
+    int rc = 0;
 
-    if (rc < 0) {
-        return rc;
+    manifest->drives = draft->drives;
+    if (!json_has(config->value, "drives")) {
+        return 0;
     }
-    machine = json_get(draft->config, "machine-config");
-    huge = json_text(json_get(machine, "huge_pages"));
+    rc = json_get_array(config, "drives", &list);
+    if (rc == 0 && json_size(list.value) > MANIFEST_DRIVES_MAX) {
+        rc = err_set(FCSNAP_EINVAL, "more than %d drives", MANIFEST_DRIVES_MAX);
+    }
+    for (size_t i = 0; rc == 0 && i < json_size(list.value); i++) {
+        struct manifest_drive *drive = &draft->drives[i];
+        struct json_view at;
+
+        json_view_of(&list, json_at(list.value, i), &at);
+        rc = manifest_take_drive(&at, drive);
+        rc = rc < 0 ? rc : follow(draft->input.vm_fd, drive->path, draft->paths[i]);
+        drive->path = draft->paths[i];
+        manifest->drive_count++;
+    }
+    return rc;
+}
+
+static int take_config(struct draft *draft)
+{
+    const char *text = draft->input.config;
+    struct json_view config;
+    int rc = json_parse(text, strlen(text), MANIFEST_MAX, FCSNAP_ESNAPSHOT, &draft->config);
+
+    draft->manifest.config = draft->config;
+    rc = rc < 0 ? rc : json_view_root(draft->config, FCSNAP_ESNAPSHOT, &config);
+    rc = rc < 0 ? rc : manifest_take_machine(&config, &draft->manifest);
+    return rc < 0 ? rc : take_drives(&config, draft);
+}
+
+static int describe(struct draft *draft)
+{
+    int rc;
+
     facts_get(&draft->facts);
     facts_now(draft->created);
-    *manifest = (struct manifest){
-        .id = input->id,
+    draft->manifest = (struct manifest){
+        .id = draft->input.id,
         .created = draft->created,
-        .firecracker = input->firecracker,
+        .firecracker = draft->input.firecracker,
         .binary_xxh3 = draft->binary,
         .arch = draft->facts.arch,
         .cpu_vendor = draft->facts.cpu_vendor,
         .cpu_model = draft->facts.cpu_model,
         .host_kernel = draft->facts.kernel,
-        .vcpu_count = (uint32_t)json_number(json_get(machine, "vcpu_count")),
-        .mem_size_mib = (uint64_t)json_number(json_get(machine, "mem_size_mib")),
-        .page_size = huge != NULL && strcmp(huge, "2M") == 0 ? HUGE_PAGE : PAGE,
-        .track_dirty = json_true(json_get(machine, "track_dirty_pages")),
-        .config = draft->config,
         .vmstate = { .xxh3 = draft->vmstate },
         .index = { .xxh3 = draft->index },
     };
-    rc = take_drives(input, draft);
-    return rc < 0 ? rc : digest_binary(input->firecracker_path, draft->binary);
+    rc = take_config(draft);
+    return rc < 0 ? rc : digest_binary(draft->input.pid, draft->binary);
 }
 
-static int write_all(const struct capture_input *input, struct draft *draft)
+int draft_new(const struct capture_input *input, struct draft **out)
 {
-    int rc = index_memory(input, draft);
+    struct draft *draft = calloc(1, sizeof(*draft));
+    int rc;
+
+    *out = NULL;
+    if (draft == NULL) {
+        return err_nomem();
+    }
+    draft->input = *input;
+    rc = describe(draft);
+    if (rc < 0) {
+        draft_free(draft);
+        return rc;
+    }
+    *out = draft;
+    return 0;
+}
+
+static int write_all(struct draft *draft, const atomic_bool *stop)
+{
+    struct manifest *manifest = &draft->manifest;
+    int dir_fd = draft->input.dir_fd;
+    int rc = index_memory(draft, stop);
 
     if (rc == 0) {
         rc = FAILPOINT("capture", "digest");
     }
     if (rc == 0) {
-        rc = digest_one(input, VMSTATE_FILE, &draft->manifest.vmstate.size, draft->vmstate);
+        rc = digest_one(dir_fd, VMSTATE_FILE, &manifest->vmstate.size, draft->vmstate);
     }
     if (rc == 0) {
-        rc = digest_one(input, INDEX_FILE, &draft->manifest.index.size, draft->index);
+        rc = digest_one(dir_fd, INDEX_FILE, &manifest->index.size, draft->index);
     }
     if (rc == 0) {
         rc = FAILPOINT("capture", "manifest");
     }
     if (rc == 0) {
-        rc = manifest_write(&draft->manifest, input->dir_fd);
+        rc = manifest_write(manifest, dir_fd);
     }
     return rc;
 }
 
-static int publish(const struct capture_input *input)
+static int publish(const struct capture_input *input, const atomic_bool *stop)
 {
-    if (atomic_load(input->stop)) {
+    if (atomic_load(stop)) {
         return err_set(FCSNAP_ECANCELED, "finishing the snapshot was canceled");
     }
     return store_publish(input->snapshots_fd, input->id, input->dir_fd);
 }
 
-int capture_seal(const struct capture_input *input)
+int draft_seal(struct draft *draft, const atomic_bool *stop)
 {
-    struct draft *draft = calloc(1, sizeof(*draft));
-    int rc;
+    int rc = write_all(draft, stop);
 
-    if (draft == NULL) {
-        return err_nomem();
+    return rc < 0 ? rc : publish(&draft->input, stop);
+}
+
+void draft_free(struct draft *draft)
+{
+    if (draft != NULL) {
+        json_free(draft->config);
+        free(draft);
     }
-    rc = describe(input, draft);
-    if (rc == 0) {
-        rc = write_all(input, draft);
-    }
-    if (rc == 0) {
-        rc = publish(input);
-    }
-    json_free(draft->config);
-    free(draft);
-    return rc;
 }
