@@ -96,8 +96,8 @@ FCSNAP_API int32_t fcsnap_op_take_rpc(fcsnap_op *op, fcsnap_rpc **out);
  * @param[in]  method      Name of the method. Copied.
  * @param[in]  params      JSON object or array; NULL for none. Copied.
  * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
- * @param[out] result      JSON of the result; caller owns, fcsnap_free(). NULL on failure. May
- *                         be NULL.
+ * @param[out] result      JSON of the result, as the agent wrote it and checked to be JSON and
+ *                         UTF-8; caller owns, fcsnap_free(). NULL on failure. May be NULL.
  *
  * @retval 0                 Done.
  * @retval FCSNAP_EINVAL     The channel or method is NULL, the parameters are no JSON object or

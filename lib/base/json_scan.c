@@ -11,6 +11,12 @@ struct scan {
     size_t values;
     int depth;
     int code;
+    bool raw; /* no tree is made of it */
+
+    /* Of json_find(). */
+    const char *const *keys;
+    size_t key_count;
+    struct json_span *found;
 };
 
 /* Bytes of the character at this place, 0 if it is not one. */
@@ -117,7 +123,7 @@ static int scan_unicode(struct scan *scan)
     if (rc < 0) {
         return rc;
     }
-    if (high == 0) {
+    if (high == 0 && !scan->raw) {
         return fail(scan, "a NUL in a string");
     }
     if (high < 0xd800 || high > 0xdfff) {
@@ -235,8 +241,10 @@ static int scan_word(struct scan *scan, const char *word)
 
 static int scan_value(struct scan *scan);
 
-static int scan_member(struct scan *scan)
+/* With the colon after it; `size` is that of the key with its quotes. */
+static int scan_key(struct scan *scan, size_t *size)
 {
+    size_t start = scan->at;
     int rc;
 
     if (peek(scan) != '"') {
@@ -246,12 +254,21 @@ static int scan_member(struct scan *scan)
     if (rc < 0) {
         return rc;
     }
+    *size = scan->at - start;
     skip_space(scan);
     if (peek(scan) != ':') {
         return fail(scan, "a colon is needed");
     }
     scan->at++;
-    return scan_value(scan);
+    return 0;
+}
+
+static int scan_member(struct scan *scan)
+{
+    size_t size;
+    int rc = scan_key(scan, &size);
+
+    return rc < 0 ? rc : scan_value(scan);
 }
 
 /* An array or an object: the two differ in what a member is. */
@@ -314,7 +331,7 @@ static int scan_value(struct scan *scan)
 {
     int rc;
 
-    if (++scan->values > JSON_VALUES) {
+    if (++scan->values > JSON_VALUES && !scan->raw) {
         return fail(scan, "too many values");
     }
     skip_space(scan);
@@ -323,17 +340,97 @@ static int scan_value(struct scan *scan)
     return rc;
 }
 
-int json_check(const char *text, size_t size, size_t limit, int code)
+static int scan_all(struct scan *scan, size_t limit, int (*value)(struct scan *scan))
 {
-    struct scan scan = { .text = (const unsigned char *)text, .size = size, .code = code };
     int rc;
 
-    if (size > limit) {
-        return err_set(code, "JSON of %zu bytes, more than %zu", size, limit);
+    if (scan->size > limit) {
+        return err_set(scan->code, "JSON of %zu bytes, more than %zu", scan->size, limit);
     }
-    rc = scan_value(&scan);
+    rc = value(scan);
     if (rc < 0) {
         return rc;
     }
-    return scan.at == size ? 0 : fail(&scan, "something after the end");
+    return scan->at == scan->size ? 0 : fail(scan, "something after the end");
+}
+
+int json_check(const char *text, size_t size, size_t limit, int code)
+{
+    struct scan scan = { .text = (const unsigned char *)text, .size = size, .code = code };
+
+    return scan_all(&scan, limit, scan_value);
+}
+
+int json_check_raw(const char *text, size_t size, size_t limit, int code)
+{
+    struct scan scan = {
+        .text = (const unsigned char *)text, .size = size, .code = code, .raw = true
+    };
+
+    return scan_all(&scan, limit, scan_value);
+}
+
+/* The place for a key, which comes with its quotes; NULL if nobody asks for it. */
+static struct json_span *place_of(const struct scan *scan, size_t key, size_t size)
+{
+    for (size_t i = 0; i < scan->key_count; i++) {
+        const char *wanted = scan->keys[i];
+
+        if (strlen(wanted) == size - 2 && memcmp(wanted, scan->text + key + 1, size - 2) == 0) {
+            return &scan->found[i];
+        }
+    }
+    return NULL;
+}
+
+static int find_member(struct scan *scan)
+{
+    struct json_span *place;
+    size_t start = scan->at;
+    size_t size;
+    int rc = scan_key(scan, &size);
+
+    if (rc < 0) {
+        return rc;
+    }
+    place = place_of(scan, start, size);
+    if (place != NULL && place->text != NULL) {
+        return fail(scan, "a key that comes twice");
+    }
+    skip_space(scan);
+    start = scan->at;
+    rc = scan_bare(scan);
+    if (place != NULL) {
+        *place = (struct json_span){ (const char *)scan->text + start, scan->at - start };
+    }
+    skip_space(scan);
+    return rc;
+}
+
+static int find_members(struct scan *scan)
+{
+    int rc;
+
+    skip_space(scan);
+    if (peek(scan) != '{') {
+        return fail(scan, "an object is needed");
+    }
+    rc = scan_container(scan, '}', find_member);
+    skip_space(scan);
+    return rc;
+}
+
+int json_find(const char *text, size_t size, size_t limit, int code, const char *const *keys,
+              size_t count, struct json_span *out)
+{
+    struct scan scan = { .text = (const unsigned char *)text,
+                         .size = size,
+                         .code = code,
+                         .raw = true,
+                         .keys = keys,
+                         .key_count = count,
+                         .found = out };
+
+    memset(out, 0, count * sizeof(*out));
+    return scan_all(&scan, limit, find_members);
 }

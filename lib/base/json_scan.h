@@ -20,6 +20,19 @@ enum {
 /* Fails with the caller's code and a text that says where; limit is in bytes. */
 int json_check(const char *text, size_t size, size_t limit, int code) MUST_CHECK;
 
+/* The same for text that is passed on and never made a tree: NULs and any number of values. */
+int json_check_raw(const char *text, size_t size, size_t limit, int code) MUST_CHECK;
+
+/* A value as it stands in a text, without the white space around it; NULL: it is not there. */
+struct json_span {
+    const char *text;
+    size_t size;
+};
+
+/* json_check_raw() of an object, and where its members with these keys are; none may come twice. */
+int json_find(const char *text, size_t size, size_t limit, int code, const char *const *keys,
+              size_t count, struct json_span *out) MUST_CHECK;
+
 /* Neither overlong, nor a surrogate, nor above U+10FFFF. */
 bool json_utf8_valid(const void *data, size_t size);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guest/channel.h"
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -32,22 +33,23 @@ static void finish(struct call *call)
     }
 }
 
-static void free_call(struct call *call)
-{
-    free(call->result);
-    free(call);
-}
-
-static void unlink_call(struct channel *channel, struct call *call)
+static void drop(struct channel *channel, struct call *call)
 {
     struct call **at = &channel->calls;
 
-    while (*at != NULL && *at != call) {
+    while (*at != call) {
         at = &(*at)->next;
     }
-    if (*at == call) {
-        *at = call->next;
+    *at = call->next;
+    if (call->next == NULL) {
+        channel->calls_end = at;
     }
+    if (channel->unsent == call) {
+        channel->unsent = call->next;
+    }
+    buf_free(&call->frame);
+    free(call->result);
+    free(call);
 }
 
 void channel_break(struct channel *channel)
@@ -58,14 +60,14 @@ void channel_break(struct channel *channel)
         return;
     }
     err_save(&channel->error);
+    channel->broken_ns = clock_ns();
     channel->state = CHANNEL_BROKEN;
     reactor_unwatch(channel->reactor, &channel->watch);
     fs_close(&channel->watch.fd);
     for (struct call *call = channel->calls; call != NULL; call = next) {
         next = call->next;
         if (call->op == NULL && call != channel->proof) {
-            unlink_call(channel, call);
-            free_call(call);
+            drop(channel, call);
         } else if (!call->done) {
             call->error = channel->error;
             finish(call);
@@ -84,45 +86,74 @@ static struct call *find_call(const struct channel *channel, uint64_t id)
     return call;
 }
 
+/* What is read of a message: the rest of it is not for us. */
+enum { ID, METHOD, PARAMS, RESULT, ERROR, MEMBERS };
+static const char *const members[MEMBERS] = { "id", "method", "params", "result", "error" };
+
 /* The guest's own words for what went wrong, in the call's error. */
-static void take_rpc_error(struct call *call, const json *error)
+static int take_rpc_error(struct call *call, const struct json_span *span)
 {
     char quote[ERR_QUOTE + 1];
-    const char *text = json_text(json_get(error, "message"));
+    const char *text;
+    json *error;
+    int rc = json_parse(span->text, span->size, FRAME_LIMIT, FCSNAP_EFRAME, &error);
 
+    if (rc < 0) {
+        return err_prefix("error");
+    }
+    text = json_text(json_get(error, "message"));
     text = text != NULL ? text : "no message";
     err_set(FCSNAP_ERPC, "error %.0f: %s", json_number(json_get(error, "code")),
             err_quote(quote, text, strlen(text)));
     err_save(&call->error);
+    json_free(error);
+    return 0;
 }
 
-static int handle_answer(struct channel *channel, const json *message)
+/* As the guest wrote it: numbers and strings that a parser would change are the caller's. */
+static int take_text(const struct json_span *span, char **out)
 {
-    const json *id = json_get(message, "id");
-    const json *error = json_get(message, "error");
-    const json *result = json_get(message, "result");
-    double number = json_number(id);
-    struct call *call = NULL;
+    *out = strndup(span->text, span->size);
+    return *out == NULL ? err_nomem() : 0;
+}
 
-    if (json_kind(id) == JSON_NUMBER && number >= 0 && number <= (double)JSON_WHOLE_MAX &&
-        number == (double)(uint64_t)number) {
-        call = find_call(channel, (uint64_t)number);
-    }
-    if (call == NULL || call->done) {
-        return err_set(FCSNAP_EFRAME, "an answer with an id that was not asked");
-    }
-    if ((error == NULL) == (result == NULL)) {
-        return err_set(FCSNAP_EFRAME, "an answer without result or error, or with both");
-    }
-    if (call->op == NULL && call != channel->proof) {
-        unlink_call(channel, call);
-        free_call(call);
+/* The id as we wrote it: decimal digits. 0 is none of ours. */
+static uint64_t id_of(const struct json_span *span)
+{
+    uint64_t id = 0;
+
+    if (span->size > 19) {
         return 0;
     }
-    if (error != NULL) {
-        take_rpc_error(call, error);
-    } else if (json_print(result, &call->result) < 0) {
-        err_save(&call->error);
+    for (size_t i = 0; i < span->size; i++) {
+        if (span->text[i] < '0' || span->text[i] > '9') {
+            return 0;
+        }
+        id = id * 10 + (uint64_t)(span->text[i] - '0');
+    }
+    return id;
+}
+
+static int handle_answer(struct channel *channel, const struct json_span *message)
+{
+    const struct json_span *error = &message[ERROR];
+    const struct json_span *result = &message[RESULT];
+    uint64_t id = id_of(&message[ID]);
+    struct call *call = find_call(channel, id);
+    int rc;
+
+    if (id == 0 || id >= atomic_load(&channel->next_id) || (call != NULL && call->done)) {
+        return err_set(FCSNAP_EFRAME, "an answer with an id that was not asked");
+    }
+    if ((error->text == NULL) == (result->text == NULL)) {
+        return err_set(FCSNAP_EFRAME, "an answer without result or error, or with both");
+    }
+    if (call == NULL) {
+        return 0; /* given up, so nobody wants it */
+    }
+    rc = error->text != NULL ? take_rpc_error(call, error) : take_text(result, &call->result);
+    if (rc < 0) {
+        return rc;
     }
     finish(call);
     if (call == channel->proof) {
@@ -133,18 +164,25 @@ static int handle_answer(struct channel *channel, const json *message)
     return 0;
 }
 
-static int greet(struct channel *channel, const json *message)
+static bool is_hello(const struct json_span *message)
 {
-    const char *method = json_text(json_get(message, "method"));
-    const json *params = json_get(message, "params");
+    static const char hello[] = "\"hello\"";
+
+    return message[METHOD].size == strlen(hello) &&
+           memcmp(message[METHOD].text, hello, strlen(hello)) == 0 && message[PARAMS].size > 0 &&
+           message[PARAMS].text[0] == '{';
+}
+
+static int greet(struct channel *channel, const struct json_span *message)
+{
     struct buf request = { 0 };
     uint64_t id = channel_next_id(channel);
     int rc;
 
-    if (method == NULL || strcmp(method, "hello") != 0 || json_kind(params) != JSON_OBJECT) {
+    if (!is_hello(message)) {
         return err_set(FCSNAP_EFRAME, "the first frame is not \"hello\"");
     }
-    rc = json_print(params, &channel->hello);
+    rc = take_text(&message[PARAMS], &channel->hello);
     if (rc == 0) {
         rc = channel_request(&request, id, "ping", NULL);
     }
@@ -159,23 +197,19 @@ static int greet(struct channel *channel, const json *message)
 
 static int handle_frame(struct channel *channel, const char *data, size_t size)
 {
-    json *message;
-    int rc = json_parse(data, size, FRAME_LIMIT, FCSNAP_EFRAME, &message);
+    struct json_span message[MEMBERS];
+    int rc = json_find(data, size, FRAME_LIMIT, FCSNAP_EFRAME, members, MEMBERS, message);
 
     if (rc < 0) {
         return rc;
     }
-    if (json_kind(message) != JSON_OBJECT) {
-        rc = err_set(FCSNAP_EFRAME, "a frame that is not an object");
-    } else if (channel->state == CHANNEL_ASKED) {
-        rc = greet(channel, message);
-    } else if (json_has(message, "method")) {
-        rc = 0; /* a notification; nobody asked for any yet */
-    } else {
-        rc = handle_answer(channel, message);
+    if (channel->state == CHANNEL_ASKED) {
+        return greet(channel, message);
     }
-    json_free(message);
-    return rc;
+    if (message[METHOD].text != NULL) {
+        return 0; /* a notification; nobody asked for any yet */
+    }
+    return handle_answer(channel, message);
 }
 
 static int handle_frames(struct channel *channel)
@@ -192,10 +226,14 @@ static int handle_frames(struct channel *channel)
         }
         from += FRAME_HEADER + size;
     }
-    if (rc == 0 && from > 0) {
-        buf_consume(&channel->in, from);
+    if (rc < 0 || from == 0) {
+        return rc;
     }
-    return rc;
+    buf_consume(&channel->in, from);
+    if (channel->in.size == 0 && channel->in.capacity > KEEP_SIZE) {
+        buf_free(&channel->in);
+    }
+    return 0;
 }
 
 static int receive(struct channel *channel)
@@ -223,29 +261,44 @@ static int receive(struct channel *channel)
     return handle_frames(channel);
 }
 
-static int transmit(struct channel *channel)
+/* 1 when the frame was sent whole, 0 when the socket is full. */
+static int send_frame(struct channel *channel, struct call *call)
 {
-    struct buf *out = &channel->out;
-
-    while (channel->out_sent < out->size) {
-        ssize_t n = send(channel->watch.fd, out->data + channel->out_sent,
-                         out->size - channel->out_sent, MSG_NOSIGNAL);
+    while (call->sent < call->frame.size) {
+        ssize_t n = send(channel->watch.fd, call->frame.data + call->sent,
+                         call->frame.size - call->sent, MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n < 0 && errno == EAGAIN) {
-            return reactor_watch(channel->reactor, &channel->watch, EPOLLIN | EPOLLOUT);
+            return 0;
         }
         if (n < 0) {
             return err_set(FCSNAP_ECONNLOST, "the connection was closed by the guest");
         }
-        channel->out_sent += (size_t)n;
+        call->sent += (size_t)n;
     }
-    channel->out_sent = 0;
-    out->size = 0;
-    if (out->capacity > KEEP_SIZE) {
-        buf_free(out);
+    buf_free(&call->frame);
+    return 1;
+}
+
+static int transmit(struct channel *channel)
+{
+    while (channel->unsent != NULL) {
+        struct call *call = channel->unsent;
+        int rc = send_frame(channel, call);
+
+        if (rc < 0) {
+            return rc;
+        }
+        if (rc == 0) {
+            return reactor_watch(channel->reactor, &channel->watch, EPOLLIN | EPOLLOUT);
+        }
+        channel->unsent = call->next;
+        if (call->op == NULL && call != channel->proof) {
+            drop(channel, call);
+        }
     }
     return reactor_watch(channel->reactor, &channel->watch, EPOLLIN);
 }
@@ -293,6 +346,7 @@ int channel_open(struct reactor *reactor, int dir_fd, uint32_t port, struct fcsn
     channel->reactor = reactor;
     channel->owner = owner;
     channel->watch.fire = fire;
+    channel->calls_end = &channel->calls;
     atomic_init(&channel->next_id, 1);
     rc = vsock_ask(dir_fd, port, &channel->watch.fd);
     if (rc == 0) {
@@ -316,14 +370,10 @@ void channel_free(struct channel *channel)
     err_set(FCSNAP_ECONNLOST, "the channel was closed");
     channel_break(channel);
     while (channel->calls != NULL) {
-        struct call *call = channel->calls;
-
-        channel->calls = call->next;
-        free_call(call);
+        drop(channel, channel->calls);
     }
     free(channel->hello);
     buf_free(&channel->in);
-    buf_free(&channel->out);
     free(channel);
 }
 
@@ -332,27 +382,44 @@ uint64_t channel_next_id(struct channel *channel)
     return atomic_fetch_add(&channel->next_id, 1);
 }
 
+static int new_call(uint64_t id, const char *text, size_t size, struct call **out)
+{
+    struct call *call = calloc(1, sizeof(*call));
+    int rc;
+
+    if (call == NULL) {
+        return err_nomem();
+    }
+    call->id = id;
+    rc = frame_add(&call->frame, text, size);
+    if (rc < 0) {
+        free(call);
+        return rc;
+    }
+    *out = call;
+    return 0;
+}
+
 int channel_send(struct channel *channel, uint64_t id, const char *text, size_t size,
                  struct fcsnap_op *op, struct call **out)
 {
-    struct call *call;
+    struct call *call = NULL;
     int rc = FAILPOINT("channel", "send");
 
     *out = NULL;
     if (channel->state == CHANNEL_BROKEN) {
         return err_load(&channel->error);
     }
-    if (rc == 0) {
-        rc = frame_add(&channel->out, text, size);
+    rc = rc < 0 ? rc : new_call(id, text, size, &call);
+    if (rc < 0) {
+        return rc;
     }
-    call = rc == 0 ? calloc(1, sizeof(*call)) : NULL;
-    if (call == NULL) {
-        return rc < 0 ? rc : err_nomem();
-    }
-    call->id = id;
     call->op = op;
-    call->next = channel->calls;
-    channel->calls = call;
+    *channel->calls_end = call;
+    channel->calls_end = &call->next;
+    if (channel->unsent == NULL) {
+        channel->unsent = call;
+    }
     *out = call;
     rc = transmit(channel);
     if (rc < 0) {
@@ -375,17 +442,16 @@ int channel_take(struct channel *channel, struct call *call, char **result)
         *result = call->result;
         call->result = NULL;
     }
-    unlink_call(channel, call);
-    free_call(call);
+    drop(channel, call);
     return rc;
 }
 
 void channel_give_up(struct channel *channel, struct call *call)
 {
     call->op = NULL;
-    if (call->done) {
-        unlink_call(channel, call);
-        free_call(call);
+    /* Half a frame would leave the guest waiting for the rest of it. */
+    if (call->sent == 0 || call->frame.size == 0 || channel->state == CHANNEL_BROKEN) {
+        drop(channel, call);
     }
 }
 

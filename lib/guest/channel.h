@@ -19,11 +19,16 @@ struct fcsnap_op;
  */
 enum channel_state { CHANNEL_ASKED, CHANNEL_GREETED, CHANNEL_PROVEN, CHANNEL_BROKEN };
 
-/* One request in flight; lives until answered, or the channel's end. */
+/*
+ * One request in flight; lives until its answer is taken or it is given up,
+ * but no shorter than a half of its frame is sent.
+ */
 struct call {
-    struct call *next;
+    struct call *next; /* in the order of sending */
     uint64_t id;
-    struct fcsnap_op *op; /* NULL: given up, the late answer is dropped */
+    struct fcsnap_op *op; /* NULL: of the channel itself, or given up */
+    struct buf frame;     /* empty once it was sent */
+    size_t sent;
     bool done;
     char *result;
     struct err error; /* code 0: none */
@@ -36,12 +41,13 @@ struct channel {
     enum channel_state state;
     bool connected;   /* Firecracker said OK */
     struct err error; /* of a broken one */
+    int64_t broken_ns;
     atomic_ullong next_id;
     char *hello;
     struct buf in;
-    struct buf out;
-    size_t out_sent;
     struct call *calls;
+    struct call **calls_end;
+    struct call *unsent; /* the first with something to send */
     struct call *proof;
 };
 

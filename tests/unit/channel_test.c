@@ -548,10 +548,64 @@ static void test_late_answer_is_dropped(void **state)
     answer(hear_request("next"), "\"result\":\"soon\"");
     expect_result(second, "\"soon\"");
     assert_null(channel->calls->next); /* only the ping of the beginning is left */
-    /* But only once. */
-    second = start_call("last", NULL);
-    answer(id, "\"result\":\"again\"");
-    CHECK_ERR(end_op(&second->op), FCSNAP_EFRAME, "not asked");
+}
+
+/* Calls that are given up before they were sent leave nothing to send; half a frame is ended. */
+static void test_agent_that_does_not_read(void **state)
+{
+    enum { CALLS = 20, SIZE = 1 << 20 };
+    char *params = malloc(SIZE + 1);
+    struct call_op *call;
+    size_t size;
+    int left = 0;
+
+    (void)state;
+    assert_non_null(params);
+    open_channel();
+    memset(params, 'x', SIZE);
+    memcpy(params, "[\"", 2);
+    memcpy(params + SIZE - 2, "\"]", 3);
+    for (int i = 0; i < CALLS; i++) {
+        call = start_call("big", params);
+        op_cancel(&call->op);
+        CHECK_ERR(end_op(&call->op), FCSNAP_ECANCELED, "canceled");
+        call = start_call("big", params);
+        assert_int_equal(op_wait(&call->op, deadline_in(1)), FCSNAP_EINPROGRESS);
+        op_cancel(&call->op);
+        CHECK_ERR(end_op(&call->op), FCSNAP_ECANCELED, "canceled");
+    }
+    for (struct call *at = channel->calls; at != NULL; at = at->next) {
+        left += at->frame.size > 0;
+    }
+    assert_in_range(left, 0, 1);
+    call = start_call("next", NULL);
+    for (; left > 0; left--) {
+        free(hear_frame(&size));
+        assert_true(size > SIZE);
+    }
+    answer(hear_request("next"), "\"result\":1");
+    expect_result(call, "1");
+    free(params);
+}
+
+/* What a parser would round, refuse or fold is the caller's to read. */
+static void test_result_as_it_was_written(void **state)
+{
+    static const char *const results[] = {
+        "9007199254740993", "18446744073709551615",     "1e2",
+        "\"a\\u0000b\"",    "{\"a\":1, \"a\" : [ 2 ]}",
+    };
+
+    (void)state;
+    open_channel();
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+        struct call_op *call = start_call("work", NULL);
+        char rest[128];
+
+        snprintf(rest, sizeof(rest), "\"result\": %s ", results[i]);
+        answer(hear_request("work"), rest);
+        expect_result(call, results[i]);
+    }
 }
 
 static void test_notifications_are_ignored(void **state)
@@ -604,7 +658,8 @@ static void test_huge_frames(void **state)
     op_unref(&call->op);
     free(text);
     /* Nothing is kept for the next that large. */
-    assert_true(channel->out.capacity <= 64 * 1024);
+    assert_true(channel->in.capacity <= 64 * 1024);
+    assert_null(channel->calls->next);
 }
 
 static void test_failpoint(void **state)
@@ -673,6 +728,8 @@ int main(void)
         TEST(test_end_in_the_middle),
         TEST(test_end_between_frames),
         TEST(test_late_answer_is_dropped),
+        TEST(test_agent_that_does_not_read),
+        TEST(test_result_as_it_was_written),
         TEST(test_notifications_are_ignored),
         TEST(test_huge_frames),
         TEST(test_failpoint),

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../check.h"
 #include "base/json.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 enum { LIMIT = 1 << 20 };
 
@@ -152,6 +144,55 @@ static void test_many_keys(void **state)
     assert_int_equal(json_parse(buf.data, buf.size, LIMIT, FCSNAP_EFRAME, &value), FCSNAP_EFRAME);
     assert_string_equal(fcsnap_last_error(), "key \"key777\" twice in one object");
     buf_free(&buf);
+}
+
+static void expect_span(const struct json_span *span, const char *text)
+{
+    assert_int_equal(span->size, strlen(text));
+    assert_memory_equal(span->text, text, span->size);
+}
+
+static int find(const char *text, struct json_span found[2])
+{
+    static const char *const keys[] = { "id", "result" };
+
+    return json_find(text, strlen(text), LIMIT, FCSNAP_EFRAME, keys, 2, found);
+}
+
+static void test_find(void **state)
+{
+    static const char *const wrong[] = { "",           "[]",
+                                         "{",          "{} 1",
+                                         "{\"id\"",    "{\"id\":}",
+                                         "{\"id\":1,", "{\"id\":1 2}",
+                                         "7",          "{\"id\":\"\xff\"}" };
+    struct json_span found[2];
+
+    (void)state;
+    CHECK_OK(find(" { \"result\" : [ 1e2, {\"id\":3} ] ,\"x\":{}, \"id\": 12 } ", found));
+    expect_span(&found[0], "12");
+    expect_span(&found[1], "[ 1e2, {\"id\":3} ]");
+    CHECK_OK(find("{\"ID\":1,\"i\":2,\"idd\":3,\"\":4,\"result\":\"\\u0000\"}", found));
+    assert_null(found[0].text);
+    expect_span(&found[1], "\"\\u0000\"");
+    CHECK_OK(find("{}", found));
+    assert_null(found[0].text);
+    CHECK_ERR(find("{\"id\":1,\"x\":0,\"id\":1}", found), FCSNAP_EFRAME, "comes twice");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        CHECK_ERR(find(wrong[i], found), FCSNAP_EFRAME, "JSON at byte");
+    }
+}
+
+/* Text that is passed on may hold what a tree cannot. */
+static void test_raw(void **state)
+{
+    static const char nul[] = "[\"\\u0000\"]";
+
+    (void)state;
+    CHECK_OK(json_check_raw(nul, strlen(nul), LIMIT, FCSNAP_EINVAL));
+    CHECK_ERR(json_check(nul, strlen(nul), LIMIT, FCSNAP_EINVAL), FCSNAP_EINVAL, "NUL");
+    CHECK_ERR(json_check_raw("[\"\\ud800\"]", 10, LIMIT, FCSNAP_EINVAL), FCSNAP_EINVAL, "half");
+    CHECK_ERR(json_check_raw("[1]", 3, 2, FCSNAP_EINVAL), FCSNAP_EINVAL, "more than 2");
 }
 
 static void test_utf8(void **state)
@@ -341,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad),         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_limits),      cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_find),        cmocka_unit_test(test_raw),
         cmocka_unit_test(test_utf8),        cmocka_unit_test(test_print),
         cmocka_unit_test(test_build),       cmocka_unit_test(test_copy_merge_equal),
         cmocka_unit_test(test_query),       cmocka_unit_test(test_view),
