@@ -11,6 +11,10 @@
  * A host holds the state directory, the Firecracker binary, the threads and
  * the queue of events. Make it, set what differs from the defaults, open it.
  * All other objects belong to one host.
+ *
+ * Limits are milliseconds, and for the whole of a call: -1 waits for ever, 0
+ * does not wait. Below -1 a limit has passed already, so that what is left of
+ * another one can be given as it is.
  * @{
  */
 

@@ -16,10 +16,13 @@ int64_t deadline_in(int64_t timeout_ms)
 {
     int64_t now;
 
-    if (timeout_ms < 0) {
+    if (timeout_ms == -1) {
         return DEADLINE_NEVER;
     }
     now = clock_ns();
+    if (timeout_ms < 0) {
+        return now;
+    }
     if (timeout_ms > (DEADLINE_NEVER - now) / NS_PER_MS) {
         return DEADLINE_NEVER;
     }

@@ -12,7 +12,7 @@ enum { NS_PER_MS = 1000000, NS_PER_US = 1000 };
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t clock_ns(void);
 
-/* timeout_ms as in the API: -1 for ever, 0 at once. */
+/* timeout_ms as in the API: -1 for ever, 0 and below -1 at once. */
 int64_t deadline_in(int64_t timeout_ms);
 
 /* What is left, rounded up, as poll() and epoll_wait() take it. */

@@ -26,13 +26,14 @@ static void test_deadline(void **state)
     assert_true(deadline >= before + 1000ll * NS_PER_MS);
     assert_true(deadline <= clock_ns() + 1000ll * NS_PER_MS);
     assert_true(deadline_in(0) <= clock_ns());
+    assert_true(deadline_in(-2) <= clock_ns());
+    assert_true(deadline_in(INT64_MIN) <= clock_ns());
 }
 
 static void test_never(void **state)
 {
     (void)state;
     assert_true(deadline_in(-1) == DEADLINE_NEVER);
-    assert_true(deadline_in(INT64_MIN) == DEADLINE_NEVER);
     assert_true(deadline_in(INT64_MAX) == DEADLINE_NEVER);
     assert_true(deadline_in(INT64_MAX / NS_PER_MS) == DEADLINE_NEVER);
 }
