@@ -10,7 +10,7 @@
 HEADERS := config error event host op rpc snapshot version vm
 
 LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_scan log op \
-	reactor sock spawn thread timer version worker
+	reactor sock spawn thread timer utf8 version worker
 LIB_VMM := api config config_check config_document config_keys console features http owner plan \
 	process swap
 LIB_MEMORY := connect fill handshake image index index_build install pager pages serve session \
@@ -26,7 +26,7 @@ BENCHES := restore capture
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
 UNIT_TESTS := api buf channel clock config config_check console error event failpoint \
 	features frame fs fswatch handshake id index json log manifest op owner pager pager_fail \
-	pager_huge plan reactor slot sock source spawn store timer vsock worker
+	pager_huge plan reactor slot sock source spawn store timer utf8 vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
@@ -230,7 +232,7 @@ int json_set(json *object, const char *key, json *value)
 
 int json_set_string(json *object, const char *key, const char *text)
 {
-    if (!json_utf8_valid(text, strlen(text))) {
+    if (!utf8_valid(text, strlen(text))) {
         return err_set(FCSNAP_EINVAL, "%s: not UTF-8", key);
     }
     return json_set(object, key, cJSON_CreateString(text));

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-#include <stdbool.h>
+#include <stddef.h>
 
 /*
  * What the library takes for JSON: RFC 8259 to the letter, valid UTF-8, no
@@ -32,8 +32,5 @@ struct json_span {
 /* json_check_raw() of an object, and where its members with these keys are; none may come twice. */
 int json_find(const char *text, size_t size, size_t limit, int code, const char *const *keys,
               size_t count, struct json_span *out) MUST_CHECK;
-
-/* Neither overlong, nor a surrogate, nor above U+10FFFF. */
-bool json_utf8_valid(const void *data, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "guest/frame.h"
 #include "host/result.h"
 #include "host/rpc.h"
@@ -178,7 +179,7 @@ static int make(struct fcsnap_rpc *rpc, const char *method, const char *params, 
     if (rpc == NULL || method == NULL) {
         return err_set(FCSNAP_EINVAL, "the %s is NULL", rpc == NULL ? "channel" : "method");
     }
-    if (!json_utf8_valid(method, strlen(method))) {
+    if (!utf8_valid(method, strlen(method))) {
         return err_set(FCSNAP_EINVAL, "the method is not UTF-8");
     }
     rc = check_params(params);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshot/facts.h"
 
-#include "base/json_scan.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static void take(const char *line, const char *key, char *out, size_t size)
 /* A cut or strange text must not make the manifest unreadable. */
 static void settle(char *text)
 {
-    if (text[0] == '\0' || !json_utf8_valid(text, strlen(text))) {
+    if (text[0] == '\0' || !utf8_valid(text, strlen(text))) {
         strcpy(text, "unknown");
     }
 }

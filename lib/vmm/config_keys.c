@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/config_keys.h"
 
+#include "base/utf8.h"
 #include "vmm/features.h"
 
 #include <ctype.h>
@@ -162,7 +163,7 @@ static int check_text(const struct config_key *key, const struct json_view *at)
     if (json_kind(at->value) != JSON_STRING) {
         return needs(at, "a string");
     }
-    if (!json_utf8_valid(text, strlen(text))) {
+    if (!utf8_valid(text, strlen(text))) {
         return needs(at, "UTF-8");
     }
     if (key->type == KEY_PATH && text[0] == '\0') {

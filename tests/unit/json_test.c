@@ -195,24 +195,6 @@ static void test_raw(void **state)
     CHECK_ERR(json_check_raw("[1]", 3, 2, FCSNAP_EINVAL), FCSNAP_EINVAL, "more than 2");
 }
 
-static void test_utf8(void **state)
-{
-    (void)state;
-    assert_true(json_utf8_valid("", 0));
-    assert_true(json_utf8_valid("a\0b", 3));
-    assert_true(json_utf8_valid("\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf", 11));
-    assert_true(json_utf8_valid("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\xed\x9f\xbf", 11));
-    assert_false(json_utf8_valid("\x80", 1));
-    assert_false(json_utf8_valid("\xc1\xbf", 2));
-    assert_false(json_utf8_valid("\xe0\x9f\xbf", 3));
-    assert_false(json_utf8_valid("\xed\xa0\x80", 3));
-    assert_false(json_utf8_valid("\xf0\x8f\xbf\xbf", 4));
-    assert_false(json_utf8_valid("\xf4\x90\x80\x80", 4));
-    assert_false(json_utf8_valid("\xf5\x80\x80\x80", 4));
-    assert_false(json_utf8_valid("\xe2\x82\xac", 2));
-    assert_false(json_utf8_valid("\xe2\x28\xa1", 3));
-}
-
 static void same(const char *text, const char *expected)
 {
     json *value = parsed(text);
@@ -380,12 +362,17 @@ static void test_big_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad),         cmocka_unit_test(test_cut_anywhere),
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_many_keys),
-        cmocka_unit_test(test_find),        cmocka_unit_test(test_raw),
-        cmocka_unit_test(test_utf8),        cmocka_unit_test(test_print),
-        cmocka_unit_test(test_build),       cmocka_unit_test(test_copy_merge_equal),
-        cmocka_unit_test(test_query),       cmocka_unit_test(test_view),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_print),
+        cmocka_unit_test(test_build),
+        cmocka_unit_test(test_copy_merge_equal),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_view),
         cmocka_unit_test(test_big_numbers),
     };
 
