@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,34 +130,36 @@ void err_enter(const char *function)
     entered = function;
 }
 
-/* How many of n bytes are whole characters, if the text goes on after them. */
-static size_t whole_utf8(const char *text, size_t n)
+/* What a terminal shows and does not obey: not C0, DEL or C1, the last as U+0080 to U+009F. */
+static bool is_printable(const unsigned char *s, size_t length)
 {
-    size_t lead = n;
-    size_t need;
-    unsigned char c;
-
-    while (lead > 0 && n - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
-        lead--;
-    }
-    c = lead > 0 ? (unsigned char)text[lead - 1] : 0;
-    need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
-    return n - lead + 1 < need ? lead - 1 : n;
+    return length == 1 ? s[0] >= 0x20 && s[0] != 0x7f
+                       : length > 1 && !(s[0] == 0xc2 && s[1] < 0xa0);
 }
 
 const char *err_quote(char out[ERR_QUOTE + 1], const char *text, size_t length)
 {
+    const unsigned char *s = (const unsigned char *)text;
     size_t n = 0;
 
-    for (size_t i = 0; i < length && n < ERR_QUOTE; i++) {
-        unsigned char c = (unsigned char)text[i];
+    while (length > 0) {
+        size_t step = utf8_length(s, length);
+        bool plain = is_printable(s, step);
+        size_t size = plain ? step : 1;
 
-        if (c == '\n' || c == '\r') {
-            c = ' ';
+        if (n + size > ERR_QUOTE) {
+            break;
         }
-        out[n++] = (c >= 0x20 && c != 0x7f) ? (char)c : '?';
+        if (plain) {
+            memcpy(out + n, s, size);
+        } else {
+            out[n] = *s == '\n' || *s == '\r' ? ' ' : '?';
+        }
+        n += size;
+        step = step > 0 ? step : 1;
+        s += step;
+        length -= step;
     }
-    n = n < length ? whole_utf8(out, n) : n;
     while (n > 0 && out[n - 1] == ' ') {
         n--;
     }

@@ -41,7 +41,7 @@ int err_load(const struct err *from);
 /* Every public function starts with this: its name goes before all texts. */
 void err_enter(const char *function);
 
-/* One printable line of at most ERR_QUOTE bytes from what a stranger sent. */
+/* One printable line of UTF-8, of at most ERR_QUOTE bytes, from what a stranger sent. */
 const char *err_quote(char out[ERR_QUOTE + 1], const char *text, size_t length);
 
 #endif

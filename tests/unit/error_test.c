@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../check.h"
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -130,9 +131,33 @@ static void test_quote(void **state)
     assert_string_equal(quote("\x1b[31mred\x7f\t."), "?[31mred??.");
     assert_string_equal(quote("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
     assert_string_equal(err_quote(out, "a\0b", 3), "a?b");
+    /* Controls that are one byte in Latin-1, two in UTF-8; the first that is none. */
+    assert_string_equal(quote("\xc2\x80.\xc2\x9b[31m\xc2\x9f\xc2\xa0"), "?.?[31m?\xc2\xa0");
+    assert_string_equal(quote("\x9b[31m\xff\xfe"), "?[31m??");
+    assert_string_equal(quote("\xe2\x82"), "??");
+    assert_string_equal(quote("\xed\xa0\x80\xc0\x80."), "?????.");
+    assert_string_equal(quote("\xc3\n\xbc"), "? ?");
 }
 
 /* A character of each length, at each place around the cut. */
+static void test_quote_any_bytes(void **state)
+{
+    unsigned seed = 1;
+    char text[400];
+    char out[ERR_QUOTE + 1];
+
+    (void)state;
+    for (int round = 0; round < 2000; round++) {
+        for (size_t i = 0; i < sizeof(text); i++) {
+            seed = seed * 1664525 + 1013904223;
+            text[i] = (char)(seed >> 24);
+        }
+        err_quote(out, text, (size_t)round % sizeof(text));
+        assert_true(strlen(out) <= ERR_QUOTE);
+        assert_true(utf8_valid(out, strlen(out)));
+    }
+}
+
 static void test_quote_cuts_whole_characters(void **state)
 {
     static const char *const characters[] = { "x", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
@@ -175,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup(test_length_limits, each_setup),
         cmocka_unit_test_setup(test_threads_have_their_own, each_setup),
         cmocka_unit_test_setup(test_quote, each_setup),
+        cmocka_unit_test_setup(test_quote_any_bytes, each_setup),
         cmocka_unit_test_setup(test_quote_cuts_whole_characters, each_setup),
         cmocka_unit_test_setup(test_names, each_setup),
     };
