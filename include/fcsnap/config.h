@@ -74,7 +74,7 @@ FCSNAP_API void fcsnap_config_free(fcsnap_config *config);
  * @retval 0              Done.
  * @retval FCSNAP_EINVAL  An argument is NULL, or the path empty or not UTF-8.
  * @retval FCSNAP_ENOMEM  Out of memory.
- * @retval FCSNAP_ESYSTEM The working directory is gone.
+ * @retval FCSNAP_ESYSTEM The working directory cannot be determined.
  * @retval FCSNAP_ENOENT  The working directory was deleted.
  * @threadsafe Any thread, one at a time.
  * @blocks     Never.
@@ -91,7 +91,7 @@ FCSNAP_API int32_t fcsnap_config_set_kernel(fcsnap_config *config, const char *p
  * @retval 0              Done.
  * @retval FCSNAP_EINVAL  An argument is NULL, or the path empty or not UTF-8.
  * @retval FCSNAP_ENOMEM  Out of memory.
- * @retval FCSNAP_ESYSTEM The working directory is gone.
+ * @retval FCSNAP_ESYSTEM The working directory cannot be determined.
  * @retval FCSNAP_ENOENT  The working directory was deleted.
  * @threadsafe Any thread, one at a time.
  * @blocks     Never.
@@ -222,7 +222,7 @@ FCSNAP_API int32_t fcsnap_config_set_cpu_template(fcsnap_config *config, const c
  * @retval FCSNAP_EINVAL  An argument is NULL or not valid, the id is used
  *                        already, or there is a root drive already.
  * @retval FCSNAP_ENOMEM  Out of memory.
- * @retval FCSNAP_ESYSTEM The working directory is gone.
+ * @retval FCSNAP_ESYSTEM The working directory cannot be determined.
  * @retval FCSNAP_ENOENT  The working directory was deleted.
  * @threadsafe Any thread, one at a time.
  * @blocks     Never.
@@ -325,8 +325,10 @@ FCSNAP_API int32_t fcsnap_config_set_entropy(fcsnap_config *config, int32_t on);
  *                        is not valid; the text names it.
  * @retval FCSNAP_ENOMEM  Out of memory.
  * @retval FCSNAP_EACCES  The file of cpu-config cannot be read.
- * @retval FCSNAP_ENOENT  The file of cpu-config does not exist.
- * @retval FCSNAP_ESYSTEM The working directory is gone, or reading failed.
+ * @retval FCSNAP_ENOENT  The file of cpu-config does not exist, or the
+ *                        working directory was deleted.
+ * @retval FCSNAP_ESYSTEM The working directory cannot be determined, or
+ *                        reading failed.
  * @threadsafe Any thread, one at a time.
  * @blocks     While it reads the file of cpu-config.
  * @since      1.0

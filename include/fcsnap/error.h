@@ -10,6 +10,19 @@
  * A function that can fail returns 0 or a negative code. The text of the
  * last failure in this thread says in one line what failed and on what. It
  * is not cleared by success: look at it only after a negative return.
+ *
+ * Each function lists its errors. Some hold for many, and are listed only
+ * where there is more to say:
+ *
+ * - FCSNAP_ENOMEM and FCSNAP_ESYSTEM: the system gives no memory, thread or
+ *   descriptor, or lacks libcurl. From any call.
+ * - FCSNAP_EFORKED: this process is a child of the one that opened the host.
+ *   From any call with a host, or with what belongs to one.
+ * - Where FCSNAP_EVMM is listed: FCSNAP_ESTATE, FCSNAP_EACCES, FCSNAP_ENOMEM,
+ *   FCSNAP_ENOSPC, FCSNAP_ENOENT or FCSNAP_EUNSUPPORTED, if that is why
+ *   Firecracker refused; FCSNAP_EPROTO, if what it answered is not HTTP.
+ * - Where FCSNAP_EDIED is listed: the code that fcsnap_vm_fault() gives, if
+ *   it was the library that killed the VM.
  * @{
  */
 

@@ -29,7 +29,7 @@ extern "C" {
  *
  * @param[in]  host  An open host. Borrowed.
  * @param[out] out   A descriptor for poll(), epoll and the like; the host's: neither read nor
- *                   close it. It lives until the host is freed.
+ *                   close it. It lives until the host and all objects of it are freed.
  *
  * @retval 0               Done.
  * @retval FCSNAP_EINVAL   An argument is NULL.

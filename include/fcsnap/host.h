@@ -60,10 +60,12 @@ FCSNAP_API int32_t fcsnap_host_new(fcsnap_host **out);
  * @param[in] host  A host that is not open. Borrowed.
  * @param[in] path  A directory; made with mode 0700 when missing. Copied.
  *
- * @retval 0              Done.
- * @retval FCSNAP_EINVAL  An argument is NULL, or the path is empty.
- * @retval FCSNAP_ESTATE  The host was opened.
- * @retval FCSNAP_ENOMEM  Out of memory.
+ * @retval 0               Done.
+ * @retval FCSNAP_EINVAL   An argument is NULL, or the path is empty.
+ * @retval FCSNAP_ESTATE   The host was opened.
+ * @retval FCSNAP_ENOENT   The path is relative, and the working directory was deleted.
+ * @retval FCSNAP_ESYSTEM  The working directory cannot be determined.
+ * @retval FCSNAP_ENOMEM   Out of memory.
  * @threadsafe Not while another thread uses the host.
  * @blocks     Never.
  * @since      1.0
@@ -73,16 +75,20 @@ FCSNAP_API int32_t fcsnap_host_set_state_dir(fcsnap_host *host, const char *path
 /**
  * Set the Firecracker binary.
  *
- * The default is FCSNAP_FIRECRACKER, else "firecracker" on PATH. It is looked
- * for when the first VM starts.
+ * The default is FCSNAP_FIRECRACKER, else "firecracker" on PATH, which
+ * fcsnap_host_open() searches. Whether it can be executed is seen by the first
+ * VM. A script in its place must end in exec: the process that was started is
+ * the one that is watched, served and killed.
  *
  * @param[in] host  A host that is not open. Borrowed.
  * @param[in] path  An executable file. Copied.
  *
- * @retval 0              Done.
- * @retval FCSNAP_EINVAL  An argument is NULL, or the path is empty.
- * @retval FCSNAP_ESTATE  The host was opened.
- * @retval FCSNAP_ENOMEM  Out of memory.
+ * @retval 0               Done.
+ * @retval FCSNAP_EINVAL   An argument is NULL, or the path is empty.
+ * @retval FCSNAP_ESTATE   The host was opened.
+ * @retval FCSNAP_ENOENT   The path is relative, and the working directory was deleted.
+ * @retval FCSNAP_ESYSTEM  The working directory cannot be determined.
+ * @retval FCSNAP_ENOMEM   Out of memory.
  * @threadsafe Not while another thread uses the host.
  * @blocks     Never.
  * @since      1.0
@@ -105,7 +111,8 @@ FCSNAP_API int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *pa
  */
 FCSNAP_API int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, uint32_t level);
 
-/** Takes one message of the log. Runs on any thread; must not call the library. */
+/** Takes one message of the log. Runs on any thread, and on several at once; must not call the
+ * library. */
 typedef void (*fcsnap_log_sink)(uint32_t level, const char *text, void *user_data);
 
 /**
@@ -136,9 +143,11 @@ FCSNAP_API int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink s
  * @param[in] host  A host that is not open. Borrowed.
  *
  * @retval 0               Done.
- * @retval FCSNAP_EINVAL   The host is NULL.
+ * @retval FCSNAP_EINVAL   The host is NULL, or the path of its state directory too long.
  * @retval FCSNAP_ESTATE   It is open, or was.
  * @retval FCSNAP_EACCES   The state directory cannot be made or written.
+ * @retval FCSNAP_ENOENT   A directory above it was removed, or cannot be made.
+ * @retval FCSNAP_ENOSPC   No space is left for it.
  * @retval FCSNAP_ESYSTEM  A system call failed.
  * @retval FCSNAP_ENOMEM   Out of memory.
  * @threadsafe Not while another thread uses the host.

@@ -44,7 +44,10 @@ extern "C" {
  * @retval FCSNAP_EINVAL     An argument is NULL.
  * @retval FCSNAP_EDIED      The VM has exited, before or meanwhile.
  * @retval FCSNAP_EVMM       Firecracker refused; the VM goes on as it was.
+ * @retval FCSNAP_EPROTO     What it answered is not HTTP.
+ * @retval FCSNAP_ECORRUPT   What it wrote is not the whole memory; the VM goes on as it was.
  * @retval FCSNAP_ENOSPC     The disk is full; the VM goes on as it was.
+ * @retval FCSNAP_EACCES     A file may not be written; the VM goes on as it was.
  * @retval FCSNAP_ESYSTEM    A file could not be written; the VM goes on as it was.
  * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM was killed if Firecracker was at work.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
@@ -126,6 +129,7 @@ FCSNAP_API int32_t fcsnap_snapshot_open(fcsnap_host *host, const char *name, fcs
  * @retval FCSNAP_EINVAL     The snapshot is NULL.
  * @retval FCSNAP_ESNAPSHOT  A file is missing or malformed.
  * @retval FCSNAP_ECORRUPT   A file is damaged; the text names it and the first bad block.
+ * @retval FCSNAP_EACCES     A file may not be read.
  * @retval FCSNAP_ETIMEDOUT  The limit passed.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED    The host is closed.
@@ -164,6 +168,13 @@ FCSNAP_API const char *fcsnap_snapshot_path(const fcsnap_snapshot *snapshot);
 
 /**
  * What a snapshot is, as JSON: its manifest.
+ *
+ * An object with "schema" 1, "id", "created" (UTC, as of RFC 3339),
+ * "firecracker" ("version"), "arch", "cpu" ("vendor", "model"), "host_kernel",
+ * "machine" ("vcpu_count", "mem_size_mib", "page_size" in bytes,
+ * "track_dirty"), "drives" (of each "id", "path", "read_only", "root") and
+ * "config" (the machine, as for Firecracker's --config-file). Members are
+ * only added; others that are there belong to the library.
  *
  * @param[in]  snapshot  A snapshot. Borrowed.
  * @param[out] out       Caller owns; fcsnap_free(). NULL on failure.
@@ -299,6 +310,7 @@ FCSNAP_API void fcsnap_restore_options_free(fcsnap_restore_options *options);
  * @retval FCSNAP_ECORRUPT       A file of the snapshot is damaged.
  * @retval FCSNAP_EINCOMPATIBLE  Huge pages cannot be mapped from a file; or this Firecracker or
  *                               machine cannot load the snapshot.
+ * @retval FCSNAP_ENOSPC         No space is left in the state directory.
  * @retval FCSNAP_ERESOURCE      The host has too few huge pages.
  * @retval FCSNAP_ESPAWN         Firecracker is missing or cannot be started.
  * @retval FCSNAP_EPROTO         What was started does not speak Firecracker's API.
@@ -306,6 +318,7 @@ FCSNAP_API void fcsnap_restore_options_free(fcsnap_restore_options *options);
  * @retval FCSNAP_EVMM           Firecracker refused a request; the text quotes it.
  * @retval FCSNAP_EDIED          Firecracker exited; the text quotes its last line.
  * @retval FCSNAP_EPAGER         A page could not be served.
+ * @retval FCSNAP_ESYSTEM        A system call failed, or libcurl cannot be loaded.
  * @retval FCSNAP_ETIMEDOUT      The limit passed.
  * @retval FCSNAP_ECANCELED      The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED        The host is closed.

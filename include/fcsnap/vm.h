@@ -44,12 +44,14 @@ extern "C" {
  * @retval FCSNAP_ECONFIG       The configuration contradicts itself, or the kernel is none.
  * @retval FCSNAP_ENOENT        A file of the configuration is missing.
  * @retval FCSNAP_EACCES        A file, the state directory or /dev/kvm cannot be used.
+ * @retval FCSNAP_ENOSPC        No space is left in the state directory.
  * @retval FCSNAP_ERESOURCE     The host has too little memory or too few huge pages.
  * @retval FCSNAP_ESPAWN        Firecracker is missing or cannot be started.
  * @retval FCSNAP_EPROTO        What was started does not speak Firecracker's API.
  * @retval FCSNAP_EUNSUPPORTED  This release of Firecracker is too old, or too old for a setting.
  * @retval FCSNAP_EVMM          Firecracker refused a request; the text quotes it.
  * @retval FCSNAP_EDIED         Firecracker exited; the text quotes its last line.
+ * @retval FCSNAP_ESYSTEM       A system call failed, or libcurl cannot be loaded.
  * @retval FCSNAP_ETIMEDOUT     The limit passed.
  * @retval FCSNAP_ECANCELED     The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED       The host is not open.
@@ -106,6 +108,7 @@ FCSNAP_API int32_t fcsnap_op_take_vm(fcsnap_op *op, fcsnap_vm **out);
  * @retval FCSNAP_EINVAL     The VM is NULL.
  * @retval FCSNAP_EDIED      The VM has exited.
  * @retval FCSNAP_EVMM       Firecracker refused.
+ * @retval FCSNAP_EPROTO     What it answered is not HTTP.
  * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM was killed if Firecracker was at work.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED    The host is closed.
@@ -143,6 +146,7 @@ FCSNAP_API int32_t fcsnap_vm_pause_start(fcsnap_vm *vm, int64_t timeout_ms, fcsn
  * @retval FCSNAP_EINVAL     The VM is NULL.
  * @retval FCSNAP_EDIED      The VM has exited.
  * @retval FCSNAP_EVMM       Firecracker refused.
+ * @retval FCSNAP_EPROTO     What it answered is not HTTP.
  * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM was killed if Firecracker was at work.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED    The host is closed.
