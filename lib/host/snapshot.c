@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void snapshot_ref(struct fcsnap_snapshot *snapshot)
@@ -94,6 +95,22 @@ int snapshot_open(struct fcsnap_host *host, const char *name, struct fcsnap_snap
         return rc;
     }
     *out = snapshot;
+    return 0;
+}
+
+int snapshot_check_place(const struct fcsnap_snapshot *snapshot)
+{
+    struct stat named;
+    struct stat opened;
+
+    if (fstat(snapshot->dir_fd, &opened) < 0) {
+        return err_sys(errno, "snapshot %s", snapshot->path);
+    }
+    if (stat(snapshot->path, &named) < 0 || named.st_dev != opened.st_dev ||
+        named.st_ino != opened.st_ino) {
+        return err_set(FCSNAP_ESNAPSHOT, "snapshot %s: moved or replaced since it was opened",
+                       snapshot->path);
+    }
     return 0;
 }
 

@@ -26,6 +26,10 @@ struct fcsnap_restore_options {
 /* Blocks to read the manifest. */
 int snapshot_open(struct fcsnap_host *host, const char *name,
                   struct fcsnap_snapshot **out) MUST_CHECK;
+
+/* FCSNAP_ESNAPSHOT if its path leads to another directory than the open one by now. */
+int snapshot_check_place(const struct fcsnap_snapshot *snapshot) MUST_CHECK;
+
 void snapshot_ref(struct fcsnap_snapshot *snapshot);
 void snapshot_unref(struct fcsnap_snapshot *snapshot);
 

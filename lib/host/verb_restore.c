@@ -170,6 +170,10 @@ static int make_body(struct restore_op *restore)
     return rc;
 }
 
+/*
+ * What we check by descriptor Firecracker opens by name: that must be the same
+ * directory, before it does and when it has done so.
+ */
 static int load_step(struct fcsnap_op *op)
 {
     struct restore_op *restore = (struct restore_op *)op;
@@ -178,7 +182,8 @@ static int load_step(struct fcsnap_op *op)
     int rc;
 
     if (restore->body.size == 0) {
-        rc = make_body(restore);
+        rc = snapshot_check_place(restore->snapshot);
+        rc = rc < 0 ? rc : make_body(restore);
         if (rc < 0) {
             return rc;
         }
@@ -186,10 +191,11 @@ static int load_step(struct fcsnap_op *op)
     }
     request.body = restore->body.data;
     rc = vm_call(vm, &request, op);
-    if (rc == 0) {
-        vm_reached(vm, VM_PHASE_LOAD_ANSWERED);
+    if (rc != 0) {
+        return rc;
     }
-    return rc;
+    vm_reached(vm, VM_PHASE_LOAD_ANSWERED);
+    return snapshot_check_place(restore->snapshot);
 }
 
 static int populate_step(struct fcsnap_op *op)

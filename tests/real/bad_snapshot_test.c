@@ -2,6 +2,7 @@
 /* Damaged snapshots: each damage has a named error that names the file, and leaves nothing. */
 #include "support.h"
 
+#include "base/failpoint.h"
 #include "snapshot/digest.h"
 
 #include <fcntl.h>
@@ -387,6 +388,68 @@ static void test_moved(void **state)
     fcsnap_snapshot_free(snapshot);
 }
 
+/* Put another directory under the name of an open one, at once. */
+static void replace_directory(const char *aside, const char *other)
+{
+    assert_int_equal(rename(directory, aside), 0);
+    if (other != NULL) {
+        assert_int_equal(rename(other, directory), 0);
+    }
+}
+
+/* What was opened is not what Firecracker would find under that name. */
+static void test_replaced(void **state)
+{
+    static const uint32_t modes[] = { FCSNAP_MEMORY_FILE, FCSNAP_MEMORY_LAZY, FCSNAP_MEMORY_EAGER };
+    fcsnap_vm *vm = boot(GUEST_MIB);
+    fcsnap_snapshot *other = capture(vm);
+    fcsnap_snapshot *snapshot;
+    char aside[300];
+
+    (void)state;
+    stop(vm);
+    snprintf(aside, sizeof(aside), "%s/aside", bed.dir);
+    CHECK_OK(fcsnap_snapshot_open(bed.host, id, &snapshot));
+    replace_directory(aside, fcsnap_snapshot_path(other));
+    for (int i = 0; i < 3; i++) {
+        fcsnap_restore_options *options = options_of(modes[i]);
+
+        CHECK_ERR(fcsnap_vm_restore(snapshot, options, LIMIT, &vm), FCSNAP_ESNAPSHOT,
+                  "moved or replaced");
+        bed_expect(0);
+        fcsnap_restore_options_free(options);
+    }
+    fcsnap_snapshot_free(other);
+    fcsnap_snapshot_free(snapshot);
+}
+
+/* The same, at the last moment before Firecracker looks. */
+static void test_replaced_while_loading(void **state)
+{
+    fcsnap_vm *vm = boot(GUEST_MIB);
+    fcsnap_snapshot *other = capture(vm);
+    fcsnap_snapshot *snapshot;
+    char aside[300];
+    unsigned before = failpoint_count();
+    fcsnap_op *op;
+
+    (void)state;
+    stop(vm);
+    snprintf(aside, sizeof(aside), "%s/aside", bed.dir);
+    CHECK_OK(fcsnap_snapshot_open(bed.host, id, &snapshot));
+    CHECK_OK(failpoint_set("api./snapshot/load=delay:500"));
+    CHECK_OK(fcsnap_vm_restore_start(snapshot, NULL, LIMIT, &op));
+    while (failpoint_count() == before) {
+        usleep(1000);
+    }
+    replace_directory(aside, fcsnap_snapshot_path(other));
+    CHECK_ERR(fcsnap_op_wait(op, LIMIT), FCSNAP_ESNAPSHOT, "moved or replaced");
+    fcsnap_op_free(op);
+    bed_expect(0);
+    fcsnap_snapshot_free(other);
+    fcsnap_snapshot_free(snapshot);
+}
+
 #define SNAPSHOT_TEST(function)                                                                    \
     cmocka_unit_test_setup_teardown(function, snapshot_set_up, bed_tear_down)
 
@@ -401,6 +464,7 @@ int main(void)
         SNAPSHOT_TEST(test_escaping_path),  SNAPSHOT_TEST(test_other_config),
         SNAPSHOT_TEST(test_foreign_id),     SNAPSHOT_TEST(test_other_size),
         SNAPSHOT_TEST(test_linked_files),   SNAPSHOT_TEST(test_moved),
+        SNAPSHOT_TEST(test_replaced),       SNAPSHOT_TEST(test_replaced_while_loading),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
