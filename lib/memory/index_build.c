@@ -320,8 +320,33 @@ int index_build(const struct index_input *input, const atomic_bool *stop, struct
     return rc;
 }
 
-/* The sum of the data bytes in one block. */
-static int sum_block(const struct index *index, size_t block, int fd, struct builder *b)
+/* What the file has where the index has zeros must be zero. */
+static int verify_zeros(struct builder *b, uint64_t at, uint64_t end)
+{
+    while (at < end) {
+        uint64_t stop;
+        int rc = at >= b->data_end ? next_extent(b, at) : 0;
+
+        if (rc < 0 || b->data_start >= end) {
+            return rc;
+        }
+        at = b->data_start > at ? b->data_start : at;
+        stop = b->data_end < end ? b->data_end : end;
+        rc = read_all(b->input->memory_fd, b->buffer, stop - at, at);
+        if (rc < 0) {
+            return rc;
+        }
+        if (!is_zero(b->buffer, stop - at)) {
+            return err_set(FCSNAP_ECORRUPT, "memory: not zero between 0x%" PRIx64 " and 0x%" PRIx64,
+                           at, stop);
+        }
+        at = stop;
+    }
+    return 0;
+}
+
+/* The data bytes in one block by their sum, and the zeros. */
+static int verify_block(struct builder *b, const struct index *index, size_t block)
 {
     uint64_t at = (uint64_t)block * INDEX_BLOCK;
     uint64_t end = at + INDEX_BLOCK < index->image_size ? at + INDEX_BLOCK : index->image_size;
@@ -336,9 +361,11 @@ static int sum_block(const struct index *index, size_t block, int fd, struct bui
         int rc = 0;
 
         if (run->kind == RUN_DATA) {
-            rc = read_all(fd, b->buffer, length, run->offset + (at - run->start));
+            rc = read_all(b->input->memory_fd, b->buffer, length, run->offset + (at - run->start));
             XXH3_64bits_update(b->hash, b->buffer, length);
             any_data = true;
+        } else if (run->kind == RUN_ZERO && index->file_size == index->image_size) {
+            rc = verify_zeros(b, at, at + length);
         }
         if (rc < 0) {
             return rc;
@@ -358,7 +385,11 @@ static int sum_block(const struct index *index, size_t block, int fd, struct bui
 
 int index_verify(const struct index *index, int memory_fd, const atomic_bool *stop)
 {
-    struct builder b = { .hash = XXH3_createState(), .buffer = malloc(INDEX_BLOCK) };
+    struct index_input input = { .memory_fd = memory_fd, .image_size = index->image_size };
+    struct builder b = { .input = &input,
+                         .hash = XXH3_createState(),
+                         .buffer = malloc(INDEX_BLOCK),
+                         .unit = index_unit(index->page_size) };
     int rc = check_size(memory_fd, index->file_size);
 
     if (b.hash == NULL || b.buffer == NULL) {
@@ -366,7 +397,7 @@ int index_verify(const struct index *index, int memory_fd, const atomic_bool *st
     }
     for (size_t block = 0; rc == 0 && block < index->block_count; block++) {
         rc = is_stopped(stop) ? err_set(FCSNAP_ECANCELED, "verifying memory was canceled")
-                              : sum_block(index, block, memory_fd, &b);
+                              : verify_block(&b, index, block);
     }
     XXH3_freeState(b.hash);
     free(b.buffer);

@@ -19,7 +19,11 @@ struct index_input {
 int index_build(const struct index_input *input, const atomic_bool *stop,
                 struct index *out) MUST_CHECK;
 
-/* FCSNAP_ECORRUPT naming the first block that is not what was indexed. */
+/*
+ * FCSNAP_ECORRUPT naming the first place that is not what was indexed. Zeros
+ * are looked at too, where the file is laid out as the image: Firecracker may
+ * map it as it is.
+ */
 int index_verify(const struct index *index, int memory_fd, const atomic_bool *stop) MUST_CHECK;
 
 #endif

@@ -220,18 +220,18 @@ static void test_flipped_manifest(void **state)
     expect_whole();
 }
 
-/* Where there is data; holes read zero, so their checksum is known as well. */
+/* Where there is data, and in a hole, which must stay zero. */
 static void test_flipped_memory(void **state)
 {
     off_t size = size_of("memory");
     int fd = open(path_of("memory"), O_RDONLY | O_CLOEXEC);
     off_t data = lseek(fd, 0, SEEK_DATA);
-    off_t places[] = { data, 14 << 20, (15 << 20) + 77 };
+    off_t places[] = { data, 14 << 20, (15 << 20) + 77, size - 1 };
 
     (void)state;
     close(fd);
     assert_int_equal(size, GUEST_MIB << 20);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         flip("memory", places[i]);
         expect_bad_at(verify(), "memory", places[i]);
         expect_bad_at(use(1, FCSNAP_MEMORY_LAZY), "memory", places[i]);

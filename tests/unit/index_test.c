@@ -233,6 +233,28 @@ static void test_verify(void **state)
     close(fd);
 }
 
+/* Firecracker would map them with the rest. */
+static void test_verify_zeros(void **state)
+{
+    static const uint64_t places[] = {
+        0, PAGE - 1, 64 * K, 2 * M - 1, 2 * M, 5 * M + 7, 8 * M - 1
+    };
+    struct index index;
+    int fd = new_memory(8 * M);
+
+    (void)state;
+    put(fd, M, 4 * PAGE, 1);
+    build(fd, 8 * M, RUN_ZERO, &index);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        put(fd, places[i], 1, 0xaa);
+        CHECK_ERR(index_verify(&index, fd, NULL), FCSNAP_ECORRUPT, "memory: not zero between");
+        put(fd, places[i], 1, 0); /* zeros on disk are as good as a hole */
+        CHECK_OK(index_verify(&index, fd, NULL));
+    }
+    index_free(&index);
+    close(fd);
+}
+
 /* A small index on disk, and its bytes. */
 static size_t write_index(uint8_t *bytes, size_t capacity)
 {
@@ -402,12 +424,12 @@ static void test_write_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_build),          cmocka_unit_test(test_build_child),
-        cmocka_unit_test(test_build_random),   cmocka_unit_test(test_build_fails),
-        cmocka_unit_test(test_huge_units),     cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_bad_header),
-        cmocka_unit_test(test_write_fails),
+        cmocka_unit_test(test_build),        cmocka_unit_test(test_build_child),
+        cmocka_unit_test(test_build_random), cmocka_unit_test(test_build_fails),
+        cmocka_unit_test(test_huge_units),   cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_verify_zeros), cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_damage),       cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_bad_header),   cmocka_unit_test(test_write_fails),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
