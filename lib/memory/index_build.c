@@ -177,34 +177,26 @@ static void close_gaps(struct builder *b, size_t units)
     }
 }
 
-static int flush_punch(struct builder *b)
+/* A failure, of whatever kind, costs disk and nothing else. */
+static void flush_punch(struct builder *b)
 {
     uint64_t length = b->punch_end - b->punch_start;
 
     if (length == 0 || b->cannot_punch) {
-        return 0;
+        return;
     }
-    if (fallocate(b->input->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                  (off_t)b->punch_start, (off_t)length) == 0) {
-        return 0;
-    }
-    if (errno == EOPNOTSUPP || errno == ENOSYS) {
-        b->cannot_punch = true; /* costs disk, nothing else */
-        return 0;
-    }
-    return err_sys(errno, "punching zeros out of memory at 0x%" PRIx64, b->punch_start);
+    b->cannot_punch = FAILPOINT("index", "punch") < 0 ||
+                      fallocate(b->input->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                (off_t)b->punch_start, (off_t)length) < 0;
 }
 
-static int punch(struct builder *b, uint64_t start, uint64_t length)
+static void punch(struct builder *b, uint64_t start, uint64_t length)
 {
-    int rc = 0;
-
     if (b->punch_end != start) {
-        rc = flush_punch(b);
+        flush_punch(b);
         b->punch_start = start;
     }
     b->punch_end = start + length;
-    return rc;
 }
 
 /* Add the block's runs and its sum. */
@@ -215,7 +207,7 @@ static int emit_block(struct builder *b, uint64_t block, size_t units)
     XXH3_64bits_reset(b->hash);
     for (size_t i = 0, end; i < units; i = end) {
         struct run run = { .start = block + i * b->unit, .kind = b->kinds[i] };
-        int rc = 0;
+        int rc;
 
         for (end = i + 1;
              end < units && b->kinds[end] == b->kinds[i] && b->on_disk[end] == b->on_disk[i];) {
@@ -227,11 +219,9 @@ static int emit_block(struct builder *b, uint64_t block, size_t units)
             any_data = true;
             XXH3_64bits_update(b->hash, b->buffer + i * b->unit, run.length);
         } else if (run.kind == RUN_ZERO && b->on_disk[i]) {
-            rc = punch(b, run.start, run.length);
+            punch(b, run.start, run.length);
         }
-        if (rc == 0) {
-            rc = index_append(b->index, &run);
-        }
+        rc = index_append(b->index, &run);
         if (rc < 0) {
             return rc;
         }
@@ -272,7 +262,8 @@ static int build_blocks(struct builder *b, const atomic_bool *stop)
             return rc;
         }
     }
-    return flush_punch(b);
+    flush_punch(b);
+    return 0;
 }
 
 static int prepare(struct builder *b)

@@ -189,6 +189,26 @@ static void test_build_fails(void **state)
     close(fd);
 }
 
+/* Zeros that stay on disk are zeros all the same. */
+static void test_cannot_punch(void **state)
+{
+    struct index index;
+    int fd = new_memory(4 * M);
+
+    (void)state;
+    put(fd, 0, PAGE, 1);
+    put(fd, M, 64 * K, 0);
+    put(fd, 3 * M, 64 * K, 0);
+    CHECK_OK(failpoint_set("index.punch=error:28"));
+    build(fd, 4 * M, RUN_ZERO, &index);
+    failpoint_clear();
+    assert_int_equal(index.run_count, 2);
+    check_run(&index, 1, (struct run){ PAGE, 4 * M - PAGE, 0, RUN_ZERO, 0 });
+    CHECK_OK(index_verify(&index, fd, NULL));
+    index_free(&index);
+    close(fd);
+}
+
 static void test_huge_units(void **state)
 {
     struct index index;
@@ -424,12 +444,13 @@ static void test_write_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_build),        cmocka_unit_test(test_build_child),
-        cmocka_unit_test(test_build_random), cmocka_unit_test(test_build_fails),
-        cmocka_unit_test(test_huge_units),   cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_verify_zeros), cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_damage),       cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_bad_header),   cmocka_unit_test(test_write_fails),
+        cmocka_unit_test(test_build),          cmocka_unit_test(test_build_child),
+        cmocka_unit_test(test_build_random),   cmocka_unit_test(test_build_fails),
+        cmocka_unit_test(test_huge_units),     cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_verify_zeros),   cmocka_unit_test(test_cannot_punch),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_bad_header),
+        cmocka_unit_test(test_write_fails),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
