@@ -141,6 +141,25 @@ FCSNAP_API int32_t fcsnap_snapshot_open(fcsnap_host *host, const char *name, fcs
 FCSNAP_API int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms);
 
 /**
+ * Begin to read a snapshot whole: fcsnap_snapshot_verify() without the wait.
+ *
+ * @param[in]  snapshot    A snapshot. Borrowed.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         The operation, owned by the caller; NULL on failure.
+ *
+ * @retval 0               Begun.
+ * @retval FCSNAP_EINVAL   An argument is NULL.
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_snapshot_verify_start(fcsnap_snapshot *snapshot, int64_t timeout_ms,
+                                                fcsnap_op **out);
+
+/**
  * Id of a snapshot: the name of its directory.
  *
  * @param[in] snapshot  A snapshot. Borrowed.

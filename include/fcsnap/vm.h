@@ -396,6 +396,46 @@ FCSNAP_API int32_t fcsnap_vm_api(fcsnap_vm *vm, const char *method, const char *
                                  char **response);
 
 /**
+ * Begin to send a request: fcsnap_vm_api() without the wait.
+ *
+ * @param[in]  vm          A VM. Borrowed.
+ * @param[in]  method      As for fcsnap_vm_api(). Copied.
+ * @param[in]  path        As for fcsnap_vm_api(). Copied.
+ * @param[in]  body        As for fcsnap_vm_api(). Copied.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         The operation, owned by the caller; NULL on failure. The answer is
+ *                         taken with fcsnap_op_take_response().
+ *
+ * @retval 0               Begun.
+ * @retval FCSNAP_EINVAL   As for fcsnap_vm_api(), or @p out is NULL.
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread. Takes a turn.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_vm_api_start(fcsnap_vm *vm, const char *method, const char *path,
+                                       const char *body, int64_t timeout_ms, fcsnap_op **out);
+
+/**
+ * Take the answer to a request that was begun.
+ *
+ * @param[in]  op        An operation of fcsnap_vm_api_start() that ended well. Borrowed.
+ * @param[out] status    HTTP status.
+ * @param[out] response  Body of the answer, which is taken once; caller owns, fcsnap_free().
+ *                       NULL if there is none. May be NULL.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  @p op or @p status is NULL, or it is another kind of operation.
+ * @retval FCSNAP_ESTATE  The operation goes on, or it failed.
+ * @threadsafe Not while another thread takes from the same operation.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_op_take_response(fcsnap_op *op, int32_t *status, char **response);
+
+/**
  * Give up a VM. One that runs gets SIGKILL, and its directory is removed
  * behind: fcsnap_vm_stop() waits for that.
  *

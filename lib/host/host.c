@@ -128,6 +128,22 @@ int host_run(struct fcsnap_host *host, struct fcsnap_op *op)
     return rc < 0 ? rc : op_wait(op, DEADLINE_NEVER);
 }
 
+int host_dup_snapshots(struct fcsnap_host *host, int *out)
+{
+    int rc = 0;
+
+    *out = -1;
+    pthread_mutex_lock(&host->mutex);
+    if (host->state != HOST_OPEN) {
+        rc = err_set(FCSNAP_ECLOSED, "the host is closed");
+    } else {
+        *out = fcntl(host->snapshots_fd, F_DUPFD_CLOEXEC, 0);
+        rc = *out < 0 ? err_sys(errno, "directory of snapshots") : 0;
+    }
+    pthread_mutex_unlock(&host->mutex);
+    return rc;
+}
+
 void host_add_vm(struct fcsnap_host *host, struct fcsnap_vm *vm)
 {
     pthread_mutex_lock(&host->mutex);
@@ -163,22 +179,39 @@ static void end_all(struct fcsnap_host *host)
     }
 }
 
-/* What host_open() made. All operations and VMs are gone. */
+/* What fcsnap_host_open() made. All operations and VMs are gone. */
 static void tear_down(struct fcsnap_host *host)
 {
+    const int fds[] = { host->vms_fd, host->snapshots_fd, host->state_fd };
+
     pager_free(host->pager);
     workers_free(host->workers);
     spawner_free(host->spawner);
     reactor_free(host->reactor);
     fswatch_free(host->fswatch);
-    fs_close(&host->vms_fd);
-    fs_close(&host->snapshots_fd);
-    fs_close(&host->state_fd);
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+}
+
+static void make_nothing(struct fcsnap_host *host)
+{
     host->pager = NULL;
     host->workers = NULL;
     host->spawner = NULL;
     host->reactor = NULL;
     host->fswatch = NULL;
+    host->state_fd = host->vms_fd = host->snapshots_fd = -1;
+}
+
+static void set_state(struct fcsnap_host *host, enum host_state state)
+{
+    pthread_mutex_lock(&host->mutex);
+    host->state = state;
+    pthread_cond_broadcast(&host->cond);
+    pthread_mutex_unlock(&host->mutex);
 }
 
 int32_t fcsnap_host_new(fcsnap_host **out)
@@ -201,7 +234,7 @@ int32_t fcsnap_host_new(fcsnap_host **out)
     pthread_mutex_init(&host->mutex, NULL);
     cond_init(&host->cond);
     host->listener.ended = op_ended;
-    host->state_fd = host->vms_fd = host->snapshots_fd = -1;
+    make_nothing(host);
     *out = host;
     return 0;
 }
@@ -362,19 +395,23 @@ int32_t fcsnap_host_open(fcsnap_host *host)
     }
     if (rc < 0) {
         tear_down(host);
+        make_nothing(host);
         return rc;
     }
     host->pid = getpid();
-    pthread_mutex_lock(&host->mutex);
-    host->state = HOST_OPEN;
-    pthread_mutex_unlock(&host->mutex);
+    set_state(host, HOST_OPEN);
     return 0;
+}
+
+/* With the mutex held. */
+static bool is_busy(const struct fcsnap_host *host)
+{
+    return host->ops != NULL || host->vms != NULL || host->state == HOST_TEARING_DOWN;
 }
 
 int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms)
 {
     int64_t deadline = deadline_in(timeout_ms);
-    bool empty;
     bool ours;
     int rc;
 
@@ -387,24 +424,24 @@ int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms)
         return rc;
     }
     pthread_mutex_lock(&host->mutex);
-    if (host->state == HOST_NEW || host->state == HOST_CLOSED) {
-        pthread_mutex_unlock(&host->mutex);
-        return 0;
+    if (host->state == HOST_OPEN || host->state == HOST_CLOSING) {
+        end_all(host);
     }
-    end_all(host);
-    while ((host->ops != NULL || host->vms != NULL) &&
-           cond_wait_until(&host->cond, &host->mutex, deadline)) {
+    while (is_busy(host) && cond_wait_until(&host->cond, &host->mutex, deadline)) {
     }
-    empty = host->ops == NULL && host->vms == NULL;
-    ours = empty && host->state != HOST_CLOSED;
+    if (is_busy(host)) {
+        rc = err_set(FCSNAP_ETIMEDOUT, "something lives still");
+    }
+    ours = rc == 0 && host->state == HOST_CLOSING;
     if (ours) {
-        host->state = HOST_CLOSED;
+        host->state = HOST_TEARING_DOWN;
     }
     pthread_mutex_unlock(&host->mutex);
     if (ours) {
         tear_down(host);
+        set_state(host, HOST_CLOSED);
     }
-    return empty ? 0 : err_set(FCSNAP_ETIMEDOUT, "something lives still");
+    return rc;
 }
 
 void host_ref(struct fcsnap_host *host)
@@ -412,9 +449,15 @@ void host_ref(struct fcsnap_host *host)
     atomic_fetch_add(&host->references, 1);
 }
 
+/* With the last reference. */
+static bool has_threads(const struct fcsnap_host *host)
+{
+    return host->state == HOST_OPEN || host->state == HOST_CLOSING;
+}
+
 static void destroy(struct fcsnap_host *host)
 {
-    if (host->reactor != NULL) {
+    if (has_threads(host)) {
         tear_down(host);
     }
     log_close(&host->log);
@@ -440,7 +483,7 @@ void host_unref(struct fcsnap_host *host)
         return;
     }
     /* The last reference may go on one of our own threads, which cannot join itself. */
-    if (host->reactor == NULL) {
+    if (!has_threads(host)) {
         destroy(host);
     } else if (thread_start(&thread, "fcsnap-closer", destroy_thread, host) == 0) {
         pthread_detach(thread);

@@ -19,7 +19,7 @@ struct pager;
  * Lock order: host, then VM, then operation, then the queue of events or the
  * reactor's list of tasks.
  */
-enum host_state { HOST_NEW, HOST_OPEN, HOST_CLOSING, HOST_CLOSED };
+enum host_state { HOST_NEW, HOST_OPEN, HOST_CLOSING, HOST_TEARING_DOWN, HOST_CLOSED };
 
 struct fcsnap_host {
     atomic_int references;
@@ -29,7 +29,7 @@ struct fcsnap_host {
     char *state_dir;
     char *firecracker;
 
-    /* From open on; constant. */
+    /* From open on; constant, also when what they name is gone: host_start() tells. */
     pid_t pid; /* who opened it: a fork()ed child has no threads */
     int state_fd;
     int vms_fd;
@@ -69,6 +69,9 @@ int host_run(struct fcsnap_host *host, struct fcsnap_op *op) MUST_CHECK;
 
 void host_ref(struct fcsnap_host *host);
 void host_unref(struct fcsnap_host *host);
+
+/* A descriptor of its own for the directory of snapshots, for who is not an operation. */
+int host_dup_snapshots(struct fcsnap_host *host, int *out) MUST_CHECK;
 
 /* Run a task on the reactor, or here if that is gone. */
 void host_post(struct fcsnap_host *host, struct task *task);

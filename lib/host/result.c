@@ -31,31 +31,40 @@ int result_run(struct fcsnap_host *host, struct fcsnap_op *op)
     return rc;
 }
 
+int result_check(fcsnap_op *op, const struct verb *verb)
+{
+    int rc = 0;
+
+    if (op == NULL || op->verb != verb) {
+        return err_set(FCSNAP_EINVAL, "the operation makes no such thing");
+    }
+    pthread_mutex_lock(&op->mutex);
+    if (!op->ended || op->error.code != 0) {
+        rc = err_set(FCSNAP_ESTATE, "the operation %s", op->ended ? "failed" : "goes on");
+    }
+    pthread_mutex_unlock(&op->mutex);
+    return rc;
+}
+
 int result_take(fcsnap_op *op, const struct verb *verb, size_t offset, void **out)
 {
     void **field;
-    int rc = 0;
+    int rc;
 
     if (out == NULL) {
         return err_set(FCSNAP_EINVAL, "out is NULL");
     }
     *out = NULL;
-    if (op == NULL || op->verb != verb) {
-        return err_set(FCSNAP_EINVAL, "the operation makes no such thing");
+    rc = result_check(op, verb);
+    if (rc < 0) {
+        return rc;
     }
     field = (void **)((char *)op + offset);
     pthread_mutex_lock(&op->mutex);
-    if (!op->ended || op->error.code != 0 || *field == NULL) {
-        rc = err_set(FCSNAP_ESTATE, "the operation %s",
-                     !op->ended            ? "goes on"
-                     : op->error.code != 0 ? "failed"
-                                           : "gave its result already");
-    } else {
-        *out = *field;
-        *field = NULL;
-    }
+    *out = *field;
+    *field = NULL;
     pthread_mutex_unlock(&op->mutex);
-    return rc;
+    return *out != NULL ? 0 : err_set(FCSNAP_ESTATE, "the operation gave its result already");
 }
 
 int32_t fcsnap_op_wait(fcsnap_op *op, int64_t timeout_ms)

@@ -19,7 +19,10 @@ int result_start(struct fcsnap_host *host, struct fcsnap_op *op, fcsnap_op **out
 /* For the blocking calls that make nothing: run it and give it up. */
 int result_run(struct fcsnap_host *host, struct fcsnap_op *op) MUST_CHECK;
 
-/* For the _take calls: the pointer at this offset of an operation of this verb that ended well. */
+/* For the _take calls: 0 if this is an operation of this verb that ended well. */
+int result_check(fcsnap_op *op, const struct verb *verb) MUST_CHECK;
+
+/* The same, and once: the pointer at this offset of an operation of this verb that ended well. */
 int result_take(fcsnap_op *op, const struct verb *verb, size_t offset, void **out) MUST_CHECK;
 
 #endif

@@ -151,6 +151,7 @@ int32_t fcsnap_snapshot_info(const fcsnap_snapshot *snapshot, char **out)
 
 int32_t fcsnap_snapshot_delete(fcsnap_snapshot *snapshot)
 {
+    int dir_fd;
     int rc;
 
     err_enter("fcsnap_snapshot_delete");
@@ -162,7 +163,14 @@ int32_t fcsnap_snapshot_delete(fcsnap_snapshot *snapshot)
                        snapshot->path);
     }
     rc = host_check(snapshot->host);
-    return rc < 0 ? rc : store_delete(snapshot->host->snapshots_fd, snapshot->manifest.id);
+    if (rc == 0) {
+        rc = host_dup_snapshots(snapshot->host, &dir_fd);
+    }
+    if (rc == 0) {
+        rc = store_delete(dir_fd, snapshot->manifest.id);
+        close(dir_fd);
+    }
+    return rc;
 }
 
 void fcsnap_snapshot_free(fcsnap_snapshot *snapshot)
@@ -227,12 +235,11 @@ static const struct verb verify_verb = {
     .free = verify_free,
 };
 
-int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms)
+static int make(fcsnap_snapshot *snapshot, int64_t timeout_ms, struct verify_op **out)
 {
     struct verify_op *verify;
     int rc;
 
-    err_enter("fcsnap_snapshot_verify");
     if (snapshot == NULL) {
         return err_set(FCSNAP_EINVAL, "the snapshot is NULL");
     }
@@ -248,7 +255,32 @@ int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms)
     verify->job.slow = true;
     snapshot_ref(snapshot);
     result_init(&verify->op, &verify_verb, snapshot->host, timeout_ms);
-    return result_run(snapshot->host, &verify->op);
+    *out = verify;
+    return 0;
+}
+
+int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms)
+{
+    struct verify_op *verify;
+    int rc;
+
+    err_enter("fcsnap_snapshot_verify");
+    rc = make(snapshot, timeout_ms, &verify);
+    return rc < 0 ? rc : result_run(snapshot->host, &verify->op);
+}
+
+int32_t fcsnap_snapshot_verify_start(fcsnap_snapshot *snapshot, int64_t timeout_ms, fcsnap_op **out)
+{
+    struct verify_op *verify;
+    int rc;
+
+    err_enter("fcsnap_snapshot_verify_start");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    rc = make(snapshot, timeout_ms, &verify);
+    return rc < 0 ? rc : result_start(snapshot->host, &verify->op, out);
 }
 
 int32_t fcsnap_restore_options_new(fcsnap_restore_options **out)

@@ -76,6 +76,7 @@ static int instance_step(struct fcsnap_op *op)
     }
     vm_reached(vm, VM_PHASE_STARTED);
     vm->base = BASE_NONE;
+    vm->has_vsock = json_has(boot->plan.config, "vsock");
     vm->tracks_dirty = json_true(json_get(machine, "track_dirty_pages"));
     vm->mem_mib = (uint64_t)json_number(json_get(machine, "mem_size_mib"));
     pthread_mutex_lock(&vm->mutex);

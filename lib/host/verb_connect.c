@@ -132,6 +132,9 @@ static int connect_step(struct fcsnap_op *op)
     if (connect->vm->ending) {
         return vm_died(connect->vm);
     }
+    if (!connect->vm->has_vsock) {
+        return err_set(FCSNAP_ESTATE, "the VM has no vsock device");
+    }
     if (vm_get_state(connect->vm) == FCSNAP_VM_PAUSED) {
         /* What is opened now would be cut at the resume. */
         return err_set(FCSNAP_ESTATE, "the VM is paused");

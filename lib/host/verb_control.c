@@ -299,6 +299,36 @@ static int fill_request(struct control_op *control, const struct api_request *re
     return 0;
 }
 
+static int make_request(fcsnap_vm *vm, const struct api_request *request, int64_t timeout_ms,
+                        struct control_op **out)
+{
+    struct control_op *control;
+    int rc = check_request(request->method, request->path, request->body);
+
+    if (rc == 0) {
+        rc = make(vm, &request_verb, timeout_ms, &control);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = fill_request(control, request);
+    if (rc < 0) {
+        op_unref(&control->op);
+        return rc;
+    }
+    *out = control;
+    return 0;
+}
+
+/* The response is NULL if there was none. */
+static void take_response(struct control_op *control, int32_t *status, char **response)
+{
+    *status = (int32_t)control->status;
+    if (response != NULL && control->response.size > 0) {
+        *response = buf_take(&control->response);
+    }
+}
+
 int32_t fcsnap_vm_api(fcsnap_vm *vm, const char *method, const char *path, const char *body,
                       int64_t timeout_ms, int32_t *status, char **response)
 {
@@ -313,23 +343,48 @@ int32_t fcsnap_vm_api(fcsnap_vm *vm, const char *method, const char *path, const
     if (status == NULL) {
         return err_set(FCSNAP_EINVAL, "status is NULL");
     }
-    rc = check_request(method, path, body);
-    if (rc == 0) {
-        rc = make(vm, &request_verb, timeout_ms, &control);
-    }
+    rc = make_request(vm, &request, timeout_ms, &control);
     if (rc < 0) {
         return rc;
     }
-    rc = fill_request(control, &request);
+    rc = host_run(vm->host, &control->op);
     if (rc == 0) {
-        rc = host_run(vm->host, &control->op);
-    }
-    if (rc == 0) {
-        *status = (int32_t)control->status;
-        if (response != NULL && control->response.size > 0) {
-            *response = buf_take(&control->response);
-        }
+        take_response(control, status, response);
     }
     op_unref(&control->op);
+    return rc;
+}
+
+int32_t fcsnap_vm_api_start(fcsnap_vm *vm, const char *method, const char *path, const char *body,
+                            int64_t timeout_ms, fcsnap_op **out)
+{
+    struct api_request request = { method, path, body };
+    struct control_op *control;
+    int rc;
+
+    err_enter("fcsnap_vm_api_start");
+    if (out == NULL) {
+        return err_set(FCSNAP_EINVAL, "out is NULL");
+    }
+    *out = NULL;
+    rc = make_request(vm, &request, timeout_ms, &control);
+    return rc < 0 ? rc : result_start(vm->host, &control->op, out);
+}
+
+int32_t fcsnap_op_take_response(fcsnap_op *op, int32_t *status, char **response)
+{
+    int rc;
+
+    err_enter("fcsnap_op_take_response");
+    if (response != NULL) {
+        *response = NULL;
+    }
+    if (status == NULL) {
+        return err_set(FCSNAP_EINVAL, "status is NULL");
+    }
+    rc = result_check(op, &request_verb);
+    if (rc == 0) {
+        take_response((struct control_op *)op, status, response);
+    }
     return rc;
 }

@@ -220,6 +220,7 @@ static int publish_step(struct fcsnap_op *op)
     int rc;
 
     vm->base = BASE_SNAPSHOT;
+    vm->has_vsock = json_has(restore->snapshot->manifest.config, "vsock");
     vm->mem_mib = restore->snapshot->manifest.mem_size_mib;
     pthread_mutex_lock(&vm->mutex);
     rc = json_print(restore->snapshot->manifest.config, &vm->config);

@@ -18,6 +18,7 @@
 #define OF_REMOVE(j)     ((struct fcsnap_vm *)((char *)(j)-offsetof(struct fcsnap_vm, remove_job)))
 
 /* How long a cut API connection may be the sign of a process that is about to be gone. */
+enum { REMOVALS = 10, REMOVE_AGAIN_NS = 20 * NS_PER_MS };
 enum { LOST_NS = 200 * NS_PER_MS };
 
 void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op)
@@ -173,11 +174,16 @@ static int remove_directory(struct fcsnap_op *op)
     int rc;
 
     rc = job_run(vm->host->workers, &vm->remove_job, op, remove_work, NULL);
-    if (rc < 0) {
-        log_write(&vm->host->log, LOG_ERROR, "VM %s: %s", vm->process.id, fcsnap_last_error());
-        return STEP_DONE;
+    if (rc >= 0) {
+        return rc;
     }
-    return rc;
+    /* A lack of descriptors or memory passes: other VMs end too. */
+    if (++vm->removals < REMOVALS) {
+        op_wake_at(op, clock_ns() + REMOVE_AGAIN_NS);
+        return STEP_WAIT;
+    }
+    log_write(&vm->host->log, LOG_ERROR, "VM %s: %s", vm->process.id, fcsnap_last_error());
+    return STEP_DONE;
 }
 
 static void teardown_done(struct fcsnap_op *op)

@@ -80,12 +80,14 @@ struct fcsnap_vm {
     struct fcsnap_rpc *channels;
     struct fcsnap_op teardown;
     struct job remove_job;
+    int removals; /* how often it was tried */
     struct task session_closed;
     bool ending;       /* the teardown was started */
     atomic_bool ended; /* and is done: nothing is left; any thread reads it */
     bool session_is_closed;
     enum dirty_base base;
     bool tracks_dirty;
+    bool has_vsock;
     uint64_t mem_mib;
 
     /* Of the pager's thread, then of the reactor. */

@@ -159,6 +159,7 @@ static void test_vm(void **state)
     REFUSE(fcsnap_vm_resume_start, NULL, 0, &op);
     REFUSE(fcsnap_vm_resume_start, NULL, 0, NULL);
     REFUSE(fcsnap_vm_stop, NULL, 0);
+    REFUSE(fcsnap_vm_stop_start, NULL, 0, &op);
     REFUSE(fcsnap_vm_kill, NULL);
     REFUSE(fcsnap_vm_wait, NULL, 0, &number);
     REFUSE(fcsnap_vm_state, NULL, &vm_state);
@@ -171,6 +172,8 @@ static void test_vm(void **state)
     REFUSE(fcsnap_vm_console, NULL, 10, &text, &size);
     REFUSE(fcsnap_vm_console, NULL, 10, NULL, NULL);
     REFUSE(fcsnap_vm_api, NULL, "GET", "/", NULL, 0, &number, &text);
+    REFUSE(fcsnap_vm_api_start, NULL, "GET", "/", NULL, 0, &op);
+    REFUSE(fcsnap_op_take_response, NULL, &number, &text);
     assert_null(fcsnap_vm_id(NULL));
     assert_int_equal(fcsnap_vm_number(NULL), 0);
     fcsnap_vm_free(NULL);
@@ -194,6 +197,7 @@ static void test_snapshot(void **state)
     REFUSE(fcsnap_snapshot_open, host, NULL, &snapshot);
     REFUSE(fcsnap_snapshot_open, host, "./x", NULL);
     REFUSE(fcsnap_snapshot_verify, NULL, 0);
+    REFUSE(fcsnap_snapshot_verify_start, NULL, 0, &op);
     REFUSE(fcsnap_snapshot_info, NULL, &text);
     assert_null(text);
     REFUSE(fcsnap_snapshot_info, NULL, NULL);

@@ -233,6 +233,61 @@ static void test_stop_without_wait(void **state)
     fcsnap_vm_free(vms[1]);
 }
 
+static void test_request_and_verify(void **state)
+{
+    fcsnap_host *host;
+    fcsnap_op *op;
+    fcsnap_vm *vm;
+    fcsnap_vm *none;
+    fcsnap_snapshot *snapshot;
+    int32_t status = 0;
+    char *response;
+
+    (void)state;
+    NEED_VM();
+    host = open_host();
+    vm = boot_tiny(host);
+    CHECK_OK(fcsnap_vm_api_start(vm, "GET", "/", NULL, LIMIT, &op));
+    CHECK_OK(fcsnap_op_wait(op, LIMIT));
+    CHECK_ERR(fcsnap_op_take_vm(op, &none), FCSNAP_EINVAL, "no such thing");
+    CHECK_OK(fcsnap_op_take_response(op, &status, &response));
+    assert_int_equal(status, 200);
+    assert_non_null(strstr(response, "\"Running\""));
+    fcsnap_free(response);
+    CHECK_OK(fcsnap_op_take_response(op, &status, &response));
+    assert_null(response);
+    fcsnap_op_free(op);
+
+    CHECK_OK(fcsnap_snapshot_create(vm, LIMIT, &snapshot));
+    CHECK_OK(fcsnap_snapshot_verify_start(snapshot, LIMIT, &op));
+    CHECK_OK(fcsnap_op_wait(op, LIMIT));
+    fcsnap_op_free(op);
+    CHECK_OK(fcsnap_snapshot_delete(snapshot));
+    fcsnap_snapshot_free(snapshot);
+    stop(vm);
+    end_host(host);
+}
+
+/* Without the device no guest can ever answer. */
+static void test_no_vsock_device(void **state)
+{
+    fcsnap_config *config;
+    fcsnap_host *host;
+    fcsnap_rpc *rpc;
+    fcsnap_vm *vm;
+
+    (void)state;
+    NEED_VM();
+    host = open_host();
+    config = tiny_config();
+    CHECK_OK(fcsnap_config_set_vsock_cid(config, 0));
+    CHECK_OK(fcsnap_vm_boot(host, config, LIMIT, &vm));
+    fcsnap_config_free(config);
+    CHECK_ERR(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, -1, &rpc), FCSNAP_ESTATE, "no vsock device");
+    stop(vm);
+    end_host(host);
+}
+
 static void next_event(fcsnap_host *host, uint32_t *kind, uint64_t *number)
 {
     struct pollfd poller = { .events = POLLIN };
@@ -304,6 +359,8 @@ int main(void)
         cmocka_unit_test(test_freed_last),
         cmocka_unit_test(test_forked_child),
         cmocka_unit_test(test_stop_without_wait),
+        cmocka_unit_test(test_request_and_verify),
+        cmocka_unit_test(test_no_vsock_device),
         cmocka_unit_test(test_events),
     };
 
