@@ -3,6 +3,7 @@
 
 #include "base/fs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -63,7 +64,7 @@ int owner_write(int dir_fd)
     /* Not synced: after a crash of the machine every owner is gone anyway. */
     fd = openat(dir_fd, "owner", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return err_set(FCSNAP_ESYSTEM, "owner: the file cannot be made");
+        return err_sys(errno, "owner");
     }
     rc = fs_pwrite(fd, line, strlen(line), 0);
     close(fd);

@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "vmm/owner.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -77,10 +78,18 @@ static void test_only_what_is_new(void **state)
 {
     (void)state;
     CHECK_OK(owner_write(dir_fd));
-    CHECK_ERR(owner_write(dir_fd), FCSNAP_ESYSTEM, "owner");
+    CHECK_ERR(owner_write(dir_fd), FCSNAP_ESYSTEM, "owner: File exists");
     CHECK_OK(fs_remove_at(dir_fd, "owner"));
     assert_int_equal(symlinkat("target", dir_fd, "owner"), 0);
     CHECK_ERR(owner_write(dir_fd), FCSNAP_ESYSTEM, "owner");
+}
+
+/* As of a disk that is full: the code says what is to be done about it. */
+static void test_keeps_errno(void **state)
+{
+    (void)state;
+    CHECK_ERR(owner_write(-1), FCSNAP_ESYSTEM, "owner: Bad file descriptor");
+    assert_int_equal(fcsnap_last_errno(), EBADF);
 }
 
 /* A child is another owner, whatever it is called. */
@@ -115,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_line),
         TEST(test_only_what_is_new),
+        TEST(test_keeps_errno),
         TEST(test_child),
     };
 
