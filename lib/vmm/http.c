@@ -68,6 +68,7 @@ struct http {
     bool added;
     char *request;
     struct buf body;
+    struct err refused; /* why the body was not taken */
     CURLcode result;
     long status;
 };
@@ -214,8 +215,12 @@ static size_t on_body(char *data, size_t size, size_t count, void *user_data)
 {
     struct http *http = user_data;
     size_t bytes = size * count;
+    int rc = http->body.size + bytes > BODY_MAX
+                 ? err_set(FCSNAP_EPROTO, "the answer is over %d MiB", BODY_MAX >> 20)
+                 : buf_add(&http->body, data, bytes);
 
-    if (http->body.size + bytes > BODY_MAX || buf_add(&http->body, data, bytes) < 0) {
+    if (rc < 0) {
+        err_save(&http->refused);
         return 0;
     }
     return bytes;
@@ -236,6 +241,7 @@ static void set_options(struct http *http)
     lib.curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     lib.curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     lib.curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    lib.curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 }
 
 int http_new(struct reactor *reactor, int dir_fd, const char *socket_name, struct http **out)
@@ -306,6 +312,7 @@ int http_start(struct http *http, const char *method, const char *path, const ch
     free(http->request);
     http->request = copy;
     buf_free(&http->body);
+    http->refused.code = 0;
     snprintf(url, sizeof(url), "http://localhost%s", path);
     lib.curl_easy_setopt(easy, CURLOPT_URL, url);
     if (copy != NULL) {
@@ -323,16 +330,26 @@ int http_start(struct http *http, const char *method, const char *path, const ch
     return 0;
 }
 
+static int failure(const struct http *http)
+{
+    const char *text = lib.curl_easy_strerror(http->result);
+
+    if (http->refused.code != 0) {
+        return err_load(&http->refused);
+    }
+    if (http->result == CURLE_UNSUPPORTED_PROTOCOL || http->result == CURLE_WEIRD_SERVER_REPLY) {
+        return err_set(FCSNAP_EPROTO, "the answer is not HTTP: %s", text);
+    }
+    return err_set(FCSNAP_EPROTO, "%s", text);
+}
+
 int http_poll(struct http *http)
 {
     if (http->busy) {
         return STEP_WAIT;
     }
     remove_easy(http);
-    if (http->result != CURLE_OK) {
-        return err_set(FCSNAP_EPROTO, "%s", lib.curl_easy_strerror(http->result));
-    }
-    return 0;
+    return http->result == CURLE_OK ? 0 : failure(http);
 }
 
 void http_drain(struct http *http)

@@ -278,11 +278,11 @@ static void test_endless_printer(void **state)
 static void test_garbage(void **state)
 {
     (void)state;
-    expect_no_start(fake("garbage"), FCSNAP_EPROTO, "/version");
+    expect_no_start(fake("garbage"), FCSNAP_EPROTO, "/version: the answer is not HTTP");
     expect_no_start(fake("text"), FCSNAP_EPROTO, "/version");
     expect_no_start(fake("other"), FCSNAP_EPROTO, "firecracker_version");
     expect_no_start(fake("cut"), FCSNAP_EPROTO, "/version");
-    expect_no_start(fake("endless"), FCSNAP_EPROTO, "/version");
+    expect_no_start(fake("endless"), FCSNAP_EPROTO, "/version: the answer is over 4 MiB");
     expect_no_start(fake("old"), FCSNAP_EUNSUPPORTED, "0.1.0");
 }
 
