@@ -17,6 +17,7 @@ struct reactor {
     int wake_fd;
     pthread_t thread;
     struct timer_heap timers;
+    bool coarse; /* epoll_pwait2() does not work here */
 
     /* The batch in hand: a watch that is taken back must not fire from it. */
     struct epoll_event batch[BATCH];
@@ -101,26 +102,35 @@ static bool is_stopping(struct reactor *reactor)
     return stopping;
 }
 
+/* In milliseconds where the kernel, or a filter of system calls, knows no epoll_pwait2(). */
+static int wait_until(struct reactor *reactor, int64_t due)
+{
+    struct timespec left = { 0 };
+    int n;
+
+    if (reactor->coarse) {
+        return epoll_wait(reactor->epoll_fd, reactor->batch, BATCH, deadline_poll_ms(due));
+    }
+    if (due != DEADLINE_NEVER) {
+        int64_t ns = due - clock_ns();
+
+        ns = ns < 0 ? 0 : ns;
+        left = (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+    }
+    n = epoll_pwait2(reactor->epoll_fd, reactor->batch, BATCH, due != DEADLINE_NEVER ? &left : NULL,
+                     NULL);
+    reactor->coarse = n < 0 && errno != EINTR;
+    return n;
+}
+
 static void *run(void *arg)
 {
     struct reactor *reactor = arg;
 
     while (!is_stopping(reactor)) {
         int64_t due = reactor->timers.root != NULL ? reactor->timers.root->due_ns : DEADLINE_NEVER;
-        struct timespec left = { 0 };
-        int n;
+        int n = wait_until(reactor, due);
 
-        if (due != DEADLINE_NEVER) {
-            int64_t ns = due - clock_ns();
-
-            ns = ns < 0 ? 0 : ns;
-            left = (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
-        }
-        n = epoll_pwait2(reactor->epoll_fd, reactor->batch, BATCH,
-                         due != DEADLINE_NEVER ? &left : NULL, NULL);
-        if (n < 0 && errno == ENOSYS) {
-            n = epoll_wait(reactor->epoll_fd, reactor->batch, BATCH, deadline_poll_ms(due));
-        }
         reactor->batch_size = n > 0 ? n : 0;
         drain_wakes(reactor);
         run_tasks(reactor);

@@ -3,10 +3,15 @@
 #include "base/clock.h"
 #include "on_reactor.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 enum { THREADS = 4, POSTS = 2000 };
 
@@ -278,6 +283,52 @@ static void test_timers_in_order(void **state)
     sem_destroy(&ticks.done);
 }
 
+/* Old filters of system calls answer EPERM to what they do not know, not ENOSYS. */
+static int forbid_pwait2(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        return -1;
+    }
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* The filter is this thread's, and of those it starts. */
+static void *new_under_filter(void *arg)
+{
+    struct reactor **mine = arg;
+
+    if (forbid_pwait2() < 0 || reactor_new(mine) < 0) {
+        *mine = NULL;
+    }
+    return NULL;
+}
+
+static void test_without_pwait2(void **state)
+{
+    struct reactor *usual = reactor;
+    struct reactor *mine;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, new_under_filter, &mine), 0);
+    pthread_join(thread, NULL);
+    if (mine == NULL) {
+        CHECK_SKIP("no filters of system calls");
+    }
+    reactor = mine;
+    test_timers_in_order(state);
+    test_unwatched_does_not_fire(state);
+    reactor_free(mine);
+    reactor = usual;
+}
+
 static void test_free_runs_what_is_queued(void **state)
 {
     static struct task tasks[1000];
@@ -301,10 +352,15 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, each_setup, each_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_own_thread),          TEST(test_post_from_many_threads),
-        TEST(test_queued_once),         TEST(test_unwatched_does_not_fire),
-        TEST(test_watch_again_changes), TEST(test_watch_bad_descriptor),
-        TEST(test_timers_in_order),     cmocka_unit_test(test_free_runs_what_is_queued),
+        TEST(test_own_thread),
+        TEST(test_post_from_many_threads),
+        TEST(test_queued_once),
+        TEST(test_unwatched_does_not_fire),
+        TEST(test_watch_again_changes),
+        TEST(test_watch_bad_descriptor),
+        TEST(test_timers_in_order),
+        TEST(test_without_pwait2),
+        cmocka_unit_test(test_free_runs_what_is_queued),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
