@@ -282,3 +282,11 @@ int spawn_settle(const struct spawn *spawn)
 {
     return spawn->started && !atomic_load(&spawn->done) ? STEP_WAIT : STEP_DONE;
 }
+
+int pidfd_kill(int pidfd, pid_t pid)
+{
+    if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0 || errno == ESRCH) {
+        return 0;
+    }
+    return pid > 0 ? kill(pid, SIGKILL) : -1;
+}

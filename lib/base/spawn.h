@@ -47,4 +47,11 @@ int spawn_run(struct spawner *spawner, struct spawn *spawn, struct fcsnap_op *op
 /* STEP_WAIT while it goes on, else 0. */
 int spawn_settle(const struct spawn *spawn) MUST_CHECK;
 
+/*
+ * SIGKILL; -1 and errno as kill(), but one that is gone already is no failure.
+ * The pid is for where pidfds cannot be used so, and only from who knows that
+ * nobody reaped the child; else 0.
+ */
+int pidfd_kill(int pidfd, pid_t pid) MUST_CHECK;
+
 #endif

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "memory/session.h"
 
+#include "base/spawn.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 void session_kill(const struct session *s)
 {
-    if (s->pidfd >= 0 && pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH) {
+    /* Without a pid: whether the process was reaped is not known here. */
+    if (s->pidfd >= 0 && pidfd_kill(s->pidfd, 0) < 0) {
         log_write(pager_log(s), LOG_ERROR, "pager: cannot kill Firecracker: %s",
                   strerrordesc_np(errno));
     }

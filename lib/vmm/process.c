@@ -7,14 +7,17 @@
 #include "vmm/owner.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Until it is reaped a pid is no other process's: held while one is used to kill. */
+static pthread_mutex_t reaping = PTHREAD_MUTEX_INITIALIZER;
 
 void process_init(struct process *process, struct reactor *reactor, int vms_fd)
 {
@@ -53,12 +56,23 @@ static int prepare(struct spawn *spawn)
     return rc;
 }
 
+static int reap(struct process *process, siginfo_t *info)
+{
+    int rc;
+
+    pthread_mutex_lock(&reaping);
+    rc = waitid(P_PIDFD, (id_t)process->pidfd, info, WEXITED);
+    process->gone = true;
+    pthread_mutex_unlock(&reaping);
+    return rc;
+}
+
 static void read_end(struct process *process)
 {
     siginfo_t info = { 0 };
 
     /* ECHILD: the program reaps children itself; then nobody can know. */
-    if (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED) < 0) {
+    if (reap(process, &info) < 0) {
         return;
     }
     if (info.si_code == CLD_EXITED) {
@@ -77,7 +91,6 @@ static void exit_fired(struct watch *watch, uint32_t events)
     reactor_unwatch(process->reactor, watch);
     read_end(process);
     console_stop(&process->console);
-    process->gone = true;
     process->exited(process);
 }
 
@@ -96,7 +109,6 @@ static int watch_process(struct process *process)
         /* Without a watch nobody would hear of its end: end it here. */
         process_kill(process);
         read_end(process);
-        process->gone = true;
     }
     return rc;
 }
@@ -133,9 +145,11 @@ int process_link(const struct process *process, const char *name, const char *ta
 
 void process_kill(struct process *process)
 {
-    if (process->pidfd >= 0) {
-        syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
+    pthread_mutex_lock(&reaping);
+    if (!process_is_gone(process)) {
+        (void)!pidfd_kill(process->pidfd, process->pid);
     }
+    pthread_mutex_unlock(&reaping);
 }
 
 bool process_is_gone(const struct process *process)

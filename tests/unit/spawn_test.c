@@ -366,6 +366,29 @@ static void test_dies_with_the_spawner(void **state)
     CHECK_NO_LEAK(guard);
 }
 
+/* By its descriptor, or by its number where that is of no use. */
+static void test_kill(void **state)
+{
+    struct check_guard guard = check_guard();
+
+    (void)state;
+    for (int by_pid = 0; by_pid < 2; by_pid++) {
+        struct spawn spawn;
+        siginfo_t info = { 0 };
+
+        CHECK_OK(start("/proc/self/exe", "pause", 1, &spawn));
+        assert_int_equal(pidfd_kill(-1, 0), -1);
+        assert_int_equal(errno, EBADF);
+        assert_int_equal(pidfd_kill(by_pid ? -1 : spawn.pidfd, spawn.pid), 0);
+        assert_int_equal(waitid(P_PIDFD, (id_t)spawn.pidfd, &info, WEXITED), 0);
+        assert_int_equal(info.si_status, SIGKILL);
+        /* Gone already: nothing to do, and its number is not looked at. */
+        assert_int_equal(pidfd_kill(spawn.pidfd, getpid()), 0);
+        close(spawn.pidfd);
+    }
+    CHECK_NO_LEAK(guard);
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, each_setup, each_teardown)
@@ -379,6 +402,7 @@ int main(int argc, char **argv)
         TEST(test_bad_descriptor),
         TEST(test_prepare_fails),
         TEST(test_failpoint),
+        TEST(test_kill),
         TEST(test_dies_with_the_spawner),
     };
 
