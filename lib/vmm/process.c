@@ -58,11 +58,15 @@ static int prepare(struct spawn *spawn)
 
 static int reap(struct process *process, siginfo_t *info)
 {
-    int rc;
+    int rc = waitid(P_PIDFD, (id_t)process->pidfd, info, WEXITED | WNOWAIT);
 
     pthread_mutex_lock(&reaping);
-    rc = waitid(P_PIDFD, (id_t)process->pidfd, info, WEXITED);
     process->gone = true;
+    if (rc == 0) {
+        /* All of its session: a script may have started Firecracker, not become it. */
+        kill(-process->pid, SIGKILL);
+        rc = waitid(P_PIDFD, (id_t)process->pidfd, info, WEXITED);
+    }
     pthread_mutex_unlock(&reaping);
     return rc;
 }

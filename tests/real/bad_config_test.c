@@ -211,6 +211,45 @@ static void test_silent_socket(void **state)
     expect_timeout(fake("silent"));
 }
 
+/* Processes that run below this directory. */
+static int count_processes(const char *directory)
+{
+    DIR *proc = opendir("/proc");
+    int count = 0;
+
+    assert_non_null(proc);
+    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
+        char path[300];
+        char cwd[600] = "";
+
+        snprintf(path, sizeof(path), "/proc/%s/cwd", entry->d_name);
+        count += readlink(path, cwd, sizeof(cwd) - 1) > 0 &&
+                 strncmp(cwd, directory, strlen(directory)) == 0;
+    }
+    closedir(proc);
+    return count;
+}
+
+/* One that starts Firecracker and does not become it: both end. */
+static void test_wrapper(void **state)
+{
+    char line[300];
+    fcsnap_vm *vm;
+    int64_t until;
+
+    (void)state;
+    snprintf(line, sizeof(line), "%s \"$@\"; exit $?", getenv("FCSNAP_FIRECRACKER"));
+    use_firecracker(script(line));
+    vm = boot(GUEST_MIB);
+    assert_int_equal(count_processes(bed.dir), 2);
+    stop(vm);
+    until = now_ms() + 5000;
+    while (count_processes(bed.dir) > 0 && now_ms() < until) {
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    }
+    assert_int_equal(count_processes(bed.dir), 0);
+}
+
 static unsigned long long console_written(const char *path, off_t *size)
 {
     unsigned long long written = 0;
@@ -531,6 +570,7 @@ int main(int argc, char **argv)
         BED_TEST(test_garbage),       BED_TEST(test_no_kvm),
         BED_TEST(test_forbidden_kvm), BED_TEST(test_read_only_state),
         BED_TEST(test_file_as_state), BED_TEST(test_long_state),
+        BED_TEST(test_wrapper),
     };
     const char *name = strstr(argv[0], "/fake-");
 
