@@ -104,10 +104,23 @@ static int scan_escape(struct scan *scan)
     return 0;
 }
 
+/* Most of most strings. */
+static void skip_ascii(struct scan *scan)
+{
+    const unsigned char *text = scan->text;
+    size_t at = scan->at;
+
+    while (at < scan->size && text[at] >= 0x20 && text[at] < 0x80 && text[at] != '"' &&
+           text[at] != '\\') {
+        at++;
+    }
+    scan->at = at;
+}
+
 static int scan_string(struct scan *scan)
 {
     scan->at++;
-    while (peek(scan) != '"') {
+    for (skip_ascii(scan); peek(scan) != '"'; skip_ascii(scan)) {
         size_t length;
         int rc;
 

@@ -24,7 +24,7 @@ static const struct {
     { "Operation not permitted (os error 1)", FCSNAP_EACCES },
     { "No such file or directory (os error 2)", FCSNAP_ENOENT },
     { "Cannot allocate memory (os error 12)", FCSNAP_ENOMEM },
-    { "No space left on device (os error 28)", FCSNAP_ENOSPC },
+    { "No space left on device", FCSNAP_ENOSPC },
     { "not supported before starting the microVM", FCSNAP_ESTATE },
     { "not supported after starting the microVM", FCSNAP_ESTATE },
 };

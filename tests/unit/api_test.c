@@ -35,6 +35,7 @@ static void test_meanings(void **state)
         { "backing file: No such file or directory (os error 2) drive-a", FCSNAP_ENOENT },
         { "mmap: Cannot allocate memory (os error 12)", FCSNAP_ENOMEM },
         { "write: No space left on device (os error 28)", FCSNAP_ENOSPC },
+        { "Cannot perform write: No space left on device", FCSNAP_ENOSPC },
         { "not supported before starting the microVM.", FCSNAP_ESTATE },
         { "not supported after starting the microVM.", FCSNAP_ESTATE },
         { "anything else (os error 11)", FCSNAP_EVMM },
