@@ -50,6 +50,7 @@ FCSNAP_API int32_t fcsnap_host_event_fd(fcsnap_host *host, int32_t *out);
  *
  * @retval 0              Done, whether or not there was one.
  * @retval FCSNAP_EINVAL  An argument is NULL.
+ * @retval FCSNAP_EFORKED The host belongs to the parent of this process.
  * @threadsafe Any thread.
  * @blocks     Never.
  * @since      1.0

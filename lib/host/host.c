@@ -517,9 +517,16 @@ int32_t fcsnap_host_event_fd(fcsnap_host *host, int32_t *out)
 
 int32_t fcsnap_event_next(fcsnap_host *host, uint32_t *kind, uint64_t *number)
 {
+    int rc;
+
     err_enter("fcsnap_event_next");
     if (host == NULL || kind == NULL || number == NULL) {
         return err_set(FCSNAP_EINVAL, "an argument is NULL");
+    }
+    /* A child shares the descriptor, and would take what announces the parent's events. */
+    rc = host_check_ours(host);
+    if (rc < 0) {
+        return rc;
     }
     event_take(&host->events, kind, number);
     return 0;

@@ -263,6 +263,9 @@ static int use_in_child(fcsnap_host *host)
     if (fcsnap_host_event_fd(host, &fd) != FCSNAP_EFORKED) {
         return 3;
     }
+    if (fcsnap_event_next(host, &(uint32_t){ 0 }, &(uint64_t){ 0 }) != FCSNAP_EFORKED) {
+        return 5;
+    }
     if (fcsnap_host_close(host, LIMIT) != FCSNAP_EFORKED) {
         return 4;
     }
