@@ -81,10 +81,22 @@ bool host_owns_op(const struct fcsnap_op *op)
     return host_is_ours(host_of(op->listener));
 }
 
+/* What an agent said is not for the log. */
+static void note_end(const struct fcsnap_host *host, const struct fcsnap_op *op)
+{
+    const char *result = op->error.code == 0             ? "done"
+                         : op->error.code == FCSNAP_ERPC ? fcsnap_error_text(FCSNAP_ERPC)
+                                                         : op->error.text;
+
+    log_write(&host->log, LOG_DEBUG, "%s %llu: %s", op->verb->name,
+              (unsigned long long)op->event.number, result);
+}
+
 static void op_ended(struct op_listener *listener, struct fcsnap_op *op)
 {
     struct fcsnap_host *host = host_of(listener);
 
+    note_end(host, op);
     pthread_mutex_lock(&host->mutex);
     *op->list_at = op->list_next;
     if (op->list_next != NULL) {
@@ -101,6 +113,8 @@ int host_start(struct fcsnap_host *host, struct fcsnap_op *op)
     if (rc < 0) {
         return rc;
     }
+    log_write(&host->log, LOG_DEBUG, "%s %llu: begins", op->verb->name,
+              (unsigned long long)op->event.number);
     pthread_mutex_lock(&host->mutex);
     if (host->state != HOST_OPEN) {
         pthread_mutex_unlock(&host->mutex);

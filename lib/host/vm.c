@@ -286,6 +286,8 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
                                               .failed = memory_failed };
     pthread_mutex_init(&vm->mutex, NULL);
     process_init(&vm->process, host->reactor, host->vms_fd);
+    vm->api.log = &host->log;
+    vm->api.vm_id = vm->process.id;
     vm->process.exited = process_exited;
     op_init(&vm->teardown, &teardown_verb, host->reactor, -1);
     return 0;

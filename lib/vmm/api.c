@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/api.h"
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/op.h"
 #include "vmm/http.h"
 
@@ -69,6 +71,19 @@ int api_refusal(const struct api_request *request, long status, const struct buf
     return err_set(code, "%s %s: %ld %s", request->method, request->path, status, fault);
 }
 
+/* Not the bodies: those name the files and devices of the program. */
+static void note(const struct api *api, const struct api_request *request, int rc)
+{
+    long long us = (clock_ns() - api->sent_ns) / NS_PER_US;
+
+    if (rc < 0) {
+        log_write(api->log, LOG_DEBUG, "VM %s: %s", api->vm_id, fcsnap_last_error());
+    } else {
+        log_write(api->log, LOG_DEBUG, "VM %s: %s %s: %ld in %lld.%03lld ms", api->vm_id,
+                  request->method, request->path, http_status(api->http), us / 1000, us % 1000);
+    }
+}
+
 int api_exchange(struct api *api, const struct api_request *request, struct fcsnap_op *op)
 {
     int rc;
@@ -82,13 +97,16 @@ int api_exchange(struct api *api, const struct api_request *request, struct fcsn
             return rc;
         }
         api->in_flight = true;
+        api->sent_ns = clock_ns();
     }
     rc = http_poll(api->http);
     if (rc == STEP_WAIT) {
         return STEP_WAIT;
     }
     api->in_flight = false;
-    return rc < 0 ? err_prefix("%s %s", request->method, request->path) : 0;
+    rc = rc < 0 ? err_prefix("%s %s", request->method, request->path) : 0;
+    note(api, request, rc);
+    return rc;
 }
 
 int api_call(struct api *api, const struct api_request *request, struct fcsnap_op *op)

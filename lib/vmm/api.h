@@ -4,8 +4,11 @@
 
 #include "base/buf.h"
 
+#include <stdint.h>
+
 struct fcsnap_op;
 struct http;
+struct log;
 
 /*
  * Requests to Firecracker's API. One is in flight at a time: Firecracker
@@ -13,6 +16,9 @@ struct http;
  */
 struct api {
     struct http *http;
+    const struct log *log;
+    const char *vm_id; /* for the log */
+    int64_t sent_ns;
     bool in_flight;
 };
 

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -157,6 +158,51 @@ static void test_sink_is_freed_once(void **state)
     }
 }
 
+struct heard {
+    pthread_mutex_t mutex;
+    char text[16384];
+};
+
+static void listen_to(uint32_t level, const char *text, void *user_data)
+{
+    struct heard *heard = user_data;
+
+    pthread_mutex_lock(&heard->mutex);
+    if (level == FCSNAP_LOG_DEBUG && strlen(heard->text) + strlen(text) + 2 < sizeof(heard->text)) {
+        strcat(strcat(heard->text, text), "\n");
+    }
+    pthread_mutex_unlock(&heard->mutex);
+}
+
+/* What it does, and with what result; but not what is said to Firecracker and the guest. */
+static void test_log_of_a_vm(void **state)
+{
+    static struct heard heard = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+    fcsnap_host *host = new_host();
+    fcsnap_rpc *rpc;
+    fcsnap_vm *vm;
+
+    (void)state;
+    NEED_VM();
+    CHECK_OK(fcsnap_host_set_log_sink(host, listen_to, &heard, NULL, FCSNAP_LOG_DEBUG));
+    CHECK_OK(fcsnap_host_open(host));
+    vm = boot_tiny(host);
+    CHECK_OK(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, LIMIT, &rpc));
+    CHECK_ERR(fcsnap_rpc_call(rpc, "secret", "[\"secret\"]", LIMIT, NULL), FCSNAP_ERPC, "secret");
+    fcsnap_rpc_free(rpc);
+    CHECK_OK(fcsnap_vm_stop(vm, LIMIT));
+    fcsnap_vm_free(vm);
+    end_host(host);
+    assert_non_null(strstr(heard.text, "boot "));
+    assert_non_null(strstr(heard.text, ": begins\n"));
+    assert_non_null(strstr(heard.text, ": GET /version: 200 in "));
+    assert_non_null(strstr(heard.text, ": PUT /actions: 204 in "));
+    assert_non_null(strstr(heard.text, ": done\n"));
+    assert_non_null(strstr(heard.text, "the guest answered with an error\n"));
+    assert_null(strstr(heard.text, "secret"));
+    assert_null(strstr(heard.text, "InstanceStart"));
+}
+
 static void expect_directories(const char *path)
 {
     char name[400];
@@ -300,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_closed_host),
         cmocka_unit_test(test_log_arguments),
         cmocka_unit_test(test_sink_is_freed_once),
+        cmocka_unit_test(test_log_of_a_vm),
         cmocka_unit_test(test_default_directories),
         cmocka_unit_test(test_bad_state_directory),
         cmocka_unit_test(test_event_descriptor),
