@@ -148,6 +148,7 @@ static int raise_fd(int fd)
 static int start(struct spawner *spawner, struct spawn *spawn)
 {
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null_errnum = errno;
     struct child child = { .path = spawn->path,
                            .argv = spawn->argv,
                            .dir_fd = raise_fd(spawn->dir_fd),
@@ -156,7 +157,9 @@ static int start(struct spawner *spawner, struct spawn *spawn)
                            .parent = getpid() };
     int rc;
 
-    if (child.dir_fd < 0 || child.null_fd < 0 || child.output_fd < 0) {
+    if (null_fd < 0) {
+        rc = err_sys(null_errnum, "/dev/null");
+    } else if (child.dir_fd < 0 || child.null_fd < 0 || child.output_fd < 0) {
         rc = err_sys(errno, "descriptors of a process");
     } else {
         rc = start_child(spawner, spawn, &child);

@@ -322,6 +322,31 @@ static void test_bad_descriptor(void **state)
     CHECK_NO_LEAK(guard);
 }
 
+static struct rlimit limit_before;
+
+/* No more descriptors for this process. */
+static int prepare_exhausts(struct spawn *spawn)
+{
+    struct rlimit none = { .rlim_max = limit_before.rlim_max };
+
+    (void)spawn;
+    return setrlimit(RLIMIT_NOFILE, &none) < 0 ? err_sys(errno, "setrlimit") : 0;
+}
+
+static void test_no_descriptors(void **state)
+{
+    struct check_guard guard = check_guard();
+    struct spawn spawn = { .prepare = prepare_exhausts, .path = "/proc/self/exe" };
+    int rc;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit_before), 0);
+    rc = step_op_wait(reactor, run_spawn, &spawn);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit_before), 0);
+    CHECK_ERR(rc, FCSNAP_ESYSTEM, "/dev/null: Too many open files");
+    CHECK_NO_LEAK(guard);
+}
+
 static int prepare_fails(struct spawn *spawn)
 {
     (void)spawn;
@@ -400,6 +425,7 @@ int main(int argc, char **argv)
         TEST(test_sigchld_ignored),
         TEST(test_exec_failure),
         TEST(test_bad_descriptor),
+        TEST(test_no_descriptors),
         TEST(test_prepare_fails),
         TEST(test_failpoint),
         TEST(test_kill),
