@@ -272,17 +272,13 @@ static void test_program_without_stdio(void **state)
 
     (void)state;
 #ifdef __SANITIZE_THREAD__
-    /* It lets a forked child start no threads. */
-    (void)run_without_stdio;
-    (void)exit_of;
-    (void)pid;
-#else
+    CHECK_SKIP("ThreadSanitizer lets a forked child start no threads");
+#endif
     pid = fork();
     if (pid == 0) {
         _exit(run_without_stdio());
     }
     assert_int_equal(exit_of(pid), 0);
-#endif
 }
 
 static void test_sigchld_ignored(void **state)
@@ -360,7 +356,51 @@ static void test_prepare_fails(void **state)
     (void)state;
     CHECK_ERR(step_op_wait(reactor, run_spawn, &spawn), FCSNAP_EACCES, "not prepared");
     assert_int_equal(spawn.pidfd, -1);
+}
+
+static sem_t prepare_begun;
+static sem_t prepare_gate;
+
+static int prepare_waits(struct spawn *spawn)
+{
+    (void)spawn;
+    sem_post(&prepare_begun);
+    sem_wait(&prepare_gate);
+    return err_set(FCSNAP_EACCES, "not prepared");
+}
+
+struct settling {
+    struct spawn *spawn;
+    int rc;
+};
+
+static void settle(void *arg)
+{
+    struct settling *settling = arg;
+
+    settling->rc = spawn_settle(settling->spawn);
+}
+
+static void test_settle(void **state)
+{
+    struct spawn spawn = { .prepare = prepare_waits, .path = "/proc/self/exe" };
+    struct settling settling = { .spawn = &spawn };
+    struct fcsnap_op *op;
+
+    (void)state;
+    sem_init(&prepare_begun, 0, 0);
+    sem_init(&prepare_gate, 0, 0);
     assert_int_equal(spawn_settle(&spawn), 0);
+    op = step_op_start(reactor, -1, run_spawn, &spawn);
+    sem_wait(&prepare_begun);
+    on_reactor(reactor, settle, &settling);
+    assert_int_equal(settling.rc, STEP_WAIT);
+    sem_post(&prepare_gate);
+    CHECK_ERR(op_wait(op, DEADLINE_NEVER), FCSNAP_EACCES, "not prepared");
+    assert_int_equal(spawn_settle(&spawn), 0);
+    op_unref(op);
+    sem_destroy(&prepare_begun);
+    sem_destroy(&prepare_gate);
 }
 
 static void test_failpoint(void **state)
@@ -427,6 +467,7 @@ int main(int argc, char **argv)
         TEST(test_bad_descriptor),
         TEST(test_no_descriptors),
         TEST(test_prepare_fails),
+        TEST(test_settle),
         TEST(test_failpoint),
         TEST(test_kill),
         TEST(test_dies_with_the_spawner),
