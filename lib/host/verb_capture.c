@@ -28,6 +28,7 @@ struct capture_op {
     struct job discard_job;
     bool paused_by_us;
     bool resuming;
+    bool gave_up; /* the VM was killed: wait for its end */
     bool diff;
     struct draft *draft;
     struct buf body;
@@ -220,6 +221,13 @@ static int publish_step(struct fcsnap_op *op)
     return STEP_DONE;
 }
 
+static int give_up(struct capture_op *capture)
+{
+    capture->gave_up = true;
+    vm_fail(capture->vm, &capture->op.error);
+    return vm_end(capture->vm, &capture->op);
+}
+
 /*
  * Let the guest run again. A Firecracker that is at work when the limit
  * passes, or does not resume, is in a state that nobody knows: killed.
@@ -236,22 +244,20 @@ static int recover_step(struct fcsnap_op *op)
     if (vm->slot_holder != op || vm->ended) {
         return STEP_DONE;
     }
-    if ((vm->api.in_flight && !capture->resuming) || clock_ns() >= capture->give_up_ns) {
-        vm_fail(vm, &op->error);
+    if (capture->gave_up) {
         return vm_end(vm, op);
     }
-    if (!capture->paused_by_us) {
+    if (!vm->api.in_flight && !capture->paused_by_us) {
         return STEP_DONE;
+    }
+    if ((vm->api.in_flight && !capture->resuming) || clock_ns() >= capture->give_up_ns) {
+        return give_up(capture);
     }
     if (capture->give_up_ns != DEADLINE_NEVER) {
         op_wake_at(op, capture->give_up_ns);
     }
     rc = resume_step(op);
-    if (rc < 0 && !vm->ending) {
-        vm_fail(vm, &op->error);
-        return vm_end(vm, op);
-    }
-    return rc;
+    return rc < 0 && !vm->ending ? give_up(capture) : rc;
 }
 
 /* It may have its name already: then it came too late, and nobody knows of it. */

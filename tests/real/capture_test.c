@@ -57,6 +57,20 @@ static void test_late(void **state)
     stop(vm);
 }
 
+/* A request that was never sent does not make the VM suspicious, however late it is. */
+static void test_late_error(void **state)
+{
+    fcsnap_vm *vm = boot_filled();
+    fcsnap_snapshot *snapshot;
+
+    (void)state;
+    CHECK_OK(failpoint_set("capture.pause=delay:1000;api./vm=error:5"));
+    CHECK_ERR(fcsnap_snapshot_create(vm, DEADLINE, &snapshot), FCSNAP_ESYSTEM, "api./vm");
+    assert_null(snapshot);
+    expect_undone(vm);
+    stop(vm);
+}
+
 /* Begin a capture, up to the place that was made slow. */
 static void await_place(fcsnap_vm *vm, fcsnap_op **op)
 {
@@ -212,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BED_TEST(test_late),
+        BED_TEST(test_late_error),
         BED_TEST(test_canceled),
         BED_TEST(test_not_opened),
         BED_TEST(test_killed_while_sealed),
