@@ -13,7 +13,7 @@ LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_s
 	reactor sock spawn thread timer utf8 version worker
 LIB_VMM := api config config_check config_document config_keys console features http owner plan \
 	process swap
-LIB_MEMORY := connect fill handshake image index index_build install pager pages serve session \
+LIB_MEMORY := connect fill file handshake image index index_build install pager pages serve session \
 	source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel frame vsock

@@ -5,13 +5,10 @@
 #include "base/fs.h"
 
 #include <endian.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 static const char magic[8] = { 'F', 'C', 'S', 'N', 'A', 'P', 'I', 'X' };
@@ -268,21 +265,12 @@ static int parse(const uint8_t *bytes, size_t size, const char *name, struct ind
 /* The whole file, whose size is bounded and must not change meanwhile. */
 static int read_file(int fd, const char *name, uint8_t *bytes, size_t size)
 {
-    size_t done = 0;
+    size_t done;
 
-    while (done < size) {
-        ssize_t n = pread(fd, bytes + done, size - done, (off_t)done);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return n < 0 ? err_sys(errno, "reading %s", name)
-                         : err_set(FCSNAP_ECORRUPT, "%s: ends at byte %zu", name, done);
-        }
-        done += (size_t)n;
+    if (fs_pread(fd, bytes, size, 0, &done) < 0) {
+        return err_prefix("%s", name);
     }
-    return 0;
+    return done == size ? 0 : err_set(FCSNAP_ECORRUPT, "%s: ends at byte %zu", name, done);
 }
 
 int index_read(int dir_fd, const char *name, struct index *out)
@@ -337,35 +325,15 @@ static void serialize(const struct index *index, uint8_t *bytes, size_t size)
     put64(at, XXH3_64bits(bytes, size - SUM));
 }
 
-static int write_file(int fd, const char *name, const uint8_t *bytes, size_t size)
+int index_write(const struct index *index, int dir_fd, const char *name)
 {
-    size_t done = 0;
+    size_t size = HEADER + index->run_count * RUN + index->block_count * SUM + SUM;
+    uint8_t *bytes;
     int rc = FAILPOINT("index", "write");
 
     if (rc < 0) {
         return rc;
     }
-    while (done < size) {
-        ssize_t n = write(fd, bytes + done, size - done);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return err_sys(errno, "writing %s", name);
-        }
-        done += (size_t)n;
-    }
-    return fsync(fd) < 0 ? err_sys(errno, "syncing %s", name) : 0;
-}
-
-int index_write(const struct index *index, int dir_fd, const char *name)
-{
-    size_t size = HEADER + index->run_count * RUN + index->block_count * SUM + SUM;
-    uint8_t *bytes;
-    int rc;
-    int fd;
-
     if (size > FILE_MAX) {
         return err_set(FCSNAP_ERESOURCE, "%s: %zu runs are too many", name, index->run_count);
     }
@@ -374,14 +342,7 @@ int index_write(const struct index *index, int dir_fd, const char *name)
         return err_nomem();
     }
     serialize(index, bytes, size);
-    fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    rc = fd < 0 ? err_sys(errno, "creating %s", name) : write_file(fd, name, bytes, size);
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (fd >= 0 && rc < 0) {
-        unlinkat(dir_fd, name, 0);
-    }
+    rc = fs_write_at(dir_fd, name, bytes, size);
     free(bytes);
     return rc;
 }

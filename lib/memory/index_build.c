@@ -2,6 +2,7 @@
 #include "memory/index_build.h"
 
 #include "base/failpoint.h"
+#include "memory/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -53,42 +53,11 @@ static bool is_zero(const uint8_t *bytes, size_t size)
            memcmp(bytes, bytes + sizeof(zero), size - sizeof(zero)) == 0;
 }
 
-/* Never through a mapping: a file that shrinks must be an error, not SIGBUS. */
-static int read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
+static int read_all(const struct builder *b, uint8_t *to, uint64_t size, uint64_t at)
 {
     int rc = FAILPOINT("index", "read");
 
-    while (rc == 0 && size > 0) {
-        ssize_t n = pread(fd, to, size, (off_t)offset);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return err_sys(errno, "reading memory at 0x%" PRIx64, offset);
-        }
-        if (n == 0) {
-            return err_set(FCSNAP_ECORRUPT, "memory: ends at 0x%" PRIx64, offset);
-        }
-        to += n;
-        size -= (uint64_t)n;
-        offset += (uint64_t)n;
-    }
-    return rc;
-}
-
-static int check_size(int fd, uint64_t expected)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) < 0) {
-        return err_sys(errno, "memory");
-    }
-    if ((uint64_t)st.st_size != expected) {
-        return err_set(FCSNAP_ECORRUPT, "memory: %" PRId64 " bytes instead of %" PRIu64,
-                       (int64_t)st.st_size, expected);
-    }
-    return 0;
+    return rc < 0 ? rc : memory_read(b->input->memory_fd, to, size, at);
 }
 
 /* Find the data at or after this place; whole units, since a file system's blocks may be smaller. */
@@ -133,7 +102,7 @@ static int read_block(struct builder *b, uint64_t block, uint64_t size)
         }
         at = b->data_start > at ? b->data_start : at;
         end = b->data_end < block + size ? b->data_end : block + size;
-        rc = read_all(b->input->memory_fd, b->buffer + (at - block), end - at, at);
+        rc = read_all(b, b->buffer + (at - block), end - at, at);
         if (rc < 0) {
             return rc;
         }
@@ -286,7 +255,7 @@ static int prepare(struct builder *b)
     if (b->index->sums == NULL || b->hash == NULL || b->buffer == NULL) {
         return err_nomem();
     }
-    return check_size(input->memory_fd, input->image_size);
+    return memory_check_size(input->memory_fd, input->image_size);
 }
 
 int index_build(const struct index_input *input, const atomic_bool *stop, struct index *out)
@@ -300,8 +269,8 @@ int index_build(const struct index_input *input, const atomic_bool *stop, struct
         rc = build_blocks(&b, stop);
     }
     if (rc == 0) {
-        rc = check_size(input->memory_fd,
-                        input->image_size); /* cut meanwhile, it looks like holes */
+        /* Cut meanwhile, it looks like holes. */
+        rc = memory_check_size(input->memory_fd, input->image_size);
     }
     if (rc < 0) {
         index_free(out);
@@ -323,7 +292,7 @@ static int verify_zeros(struct builder *b, uint64_t at, uint64_t end)
         }
         at = b->data_start > at ? b->data_start : at;
         stop = b->data_end < end ? b->data_end : end;
-        rc = read_all(b->input->memory_fd, b->buffer, stop - at, at);
+        rc = read_all(b, b->buffer, stop - at, at);
         if (rc < 0) {
             return rc;
         }
@@ -352,7 +321,7 @@ static int verify_block(struct builder *b, const struct index *index, size_t blo
         int rc = 0;
 
         if (run->kind == RUN_DATA) {
-            rc = read_all(b->input->memory_fd, b->buffer, length, run->offset + (at - run->start));
+            rc = read_all(b, b->buffer, length, run->offset + (at - run->start));
             XXH3_64bits_update(b->hash, b->buffer, length);
             any_data = true;
         } else if (run->kind == RUN_ZERO && index->file_size == index->image_size) {
@@ -381,7 +350,7 @@ int index_verify(const struct index *index, int memory_fd, const atomic_bool *st
                          .hash = XXH3_createState(),
                          .buffer = malloc(INDEX_BLOCK),
                          .unit = index_unit(index->page_size) };
-    int rc = check_size(memory_fd, index->file_size);
+    int rc = memory_check_size(memory_fd, index->file_size);
 
     if (b.hash == NULL || b.buffer == NULL) {
         rc = err_nomem();

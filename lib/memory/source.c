@@ -2,6 +2,7 @@
 #include "memory/source.h"
 
 #include "base/failpoint.h"
+#include "memory/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,27 +76,8 @@ static int file_get(struct source *source, uint64_t offset, uint64_t length,
 static int file_read(struct source *source, uint64_t offset, uint64_t length,
                      struct source_waiter *waiter, void *to)
 {
-    const struct file *file = (const struct file *)source;
-    uint8_t *at = to;
-
     (void)waiter;
-    while (length > 0) {
-        ssize_t n = pread(file->fd, at, length, (off_t)offset);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return err_sys(errno, "reading memory at 0x%" PRIx64, offset);
-        }
-        if (n == 0) {
-            return err_set(FCSNAP_ECORRUPT, "memory: ends at 0x%" PRIx64, offset);
-        }
-        at += n;
-        offset += (uint64_t)n;
-        length -= (uint64_t)n;
-    }
-    return SOURCE_READY;
+    return memory_read(((const struct file *)source)->fd, to, length, offset);
 }
 
 static void file_free(struct source *source)

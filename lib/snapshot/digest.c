@@ -3,12 +3,10 @@
 
 #include "base/fs.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 enum { CHUNK = 256 * 1024 };
@@ -20,23 +18,17 @@ void digest_64(const void *data, size_t size, char out[DIGEST_64])
 
 static int hash_all(int fd, const char *name, XXH3_state_t *state, char *chunk)
 {
-    off_t at = 0;
+    uint64_t at = 0;
+    size_t n;
 
-    for (;;) {
-        ssize_t n = pread(fd, chunk, CHUNK, at);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
+    do {
+        if (fs_pread(fd, chunk, CHUNK, at, &n) < 0) {
+            return err_prefix("%s", name);
         }
-        if (n < 0) {
-            return err_sys(errno, "%s", name);
-        }
-        if (n == 0) {
-            return 0;
-        }
-        XXH3_128bits_update(state, chunk, (size_t)n);
+        XXH3_128bits_update(state, chunk, n);
         at += n;
-    }
+    } while (n == CHUNK);
+    return 0;
 }
 
 int digest_fd(int fd, const char *name, char out[DIGEST_128])
@@ -64,16 +56,24 @@ out:
     return rc;
 }
 
-int digest_file(int dir_fd, const char *name, uint64_t size, char out[DIGEST_128])
+int digest_open(int dir_fd, const char *name, uint64_t size, int *out)
 {
     uint64_t found;
-    int fd;
-    int rc = fs_open_file_at(dir_fd, name, FCSNAP_ESNAPSHOT, &fd, &found);
+    int rc = fs_open_file_at(dir_fd, name, FCSNAP_ESNAPSHOT, out, &found);
 
     if (rc == 0 && found != size) {
+        fs_close(out);
         rc = err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes instead of %" PRIu64, name, found,
                      size);
     }
+    return rc;
+}
+
+int digest_file(int dir_fd, const char *name, uint64_t size, char out[DIGEST_128])
+{
+    int fd;
+    int rc = digest_open(dir_fd, name, size, &fd);
+
     rc = rc < 0 ? rc : digest_fd(fd, name, out);
     fs_close(&fd);
     return rc;

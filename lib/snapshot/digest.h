@@ -16,9 +16,12 @@ void digest_64(const void *data, size_t size, char out[DIGEST_64]);
 int digest_fd(int fd, const char *name, char out[DIGEST_128]) MUST_CHECK;
 
 /*
- * Of a file of a snapshot. FCSNAP_ESNAPSHOT if it is missing or no file,
- * FCSNAP_ECORRUPT if it has another size.
+ * Open a file of a snapshot to read: FCSNAP_ESNAPSHOT if it is missing or no
+ * file, FCSNAP_ECORRUPT if it has another size.
  */
+int digest_open(int dir_fd, const char *name, uint64_t size, int *out) MUST_CHECK;
+
+/* Its checksum. */
 int digest_file(int dir_fd, const char *name, uint64_t size, char out[DIGEST_128]) MUST_CHECK;
 
 /* The same, and FCSNAP_ECORRUPT if the checksum differs. */

@@ -6,8 +6,6 @@
 #include "memory/index_build.h"
 #include "snapshot/digest.h"
 
-#include <inttypes.h>
-
 static int check_files(const struct restore_input *input)
 {
     const struct manifest *manifest = input->manifest;
@@ -16,19 +14,6 @@ static int check_files(const struct restore_input *input)
 
     if (rc == 0) {
         rc = digest_check(input->dir_fd, INDEX_FILE, manifest->index.size, manifest->index.xxh3);
-    }
-    return rc;
-}
-
-static int open_memory(const struct restore_input *input, int *out)
-{
-    const uint64_t size = input->manifest->memory.size;
-    uint64_t found;
-    int rc = fs_open_file_at(input->dir_fd, MEMORY_FILE, FCSNAP_ESNAPSHOT, out, &found);
-
-    if (rc == 0 && found != size) {
-        rc = err_set(FCSNAP_ECORRUPT, "%s: %" PRIu64 " bytes instead of %" PRIu64, MEMORY_FILE,
-                     found, size);
     }
     return rc;
 }
@@ -73,7 +58,7 @@ int restore_open(const struct restore_input *input, struct image **out)
         rc = check_files(input);
     }
     if (rc == 0) {
-        rc = open_memory(input, &memory_fd);
+        rc = digest_open(input->dir_fd, MEMORY_FILE, input->manifest->memory.size, &memory_fd);
     }
     if (rc == 0) {
         rc = open_image(input, memory_fd, out);
