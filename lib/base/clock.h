@@ -7,7 +7,9 @@
 /* A deadline is an absolute time of clock_ns(); this one never comes. */
 #define DEADLINE_NEVER INT64_MAX
 
-enum { NS_PER_MS = 1000000, NS_PER_US = 1000 };
+/* Wide, as what is multiplied with them may be a plain int. */
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_US INT64_C(1000)
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t clock_ns(void);

@@ -48,7 +48,7 @@ static void plan_retry(struct connect_op *connect, int64_t now)
     int64_t jitter = (int64_t)(connect->op.event.number * 7919 % 64) * connect->retry_ns / 256;
 
     connect->retry_at = now + connect->retry_ns + jitter;
-    if (connect->retry_ns < (int64_t)RETRY_MAX_US * NS_PER_US) {
+    if (connect->retry_ns < RETRY_MAX_US * NS_PER_US) {
         connect->retry_ns *= 2;
     }
 }
@@ -87,7 +87,7 @@ static void begin(struct connect_op *connect, int which, int64_t now)
 
     connect->tried++;
     connect->hedge_at = now + connect->hedge_ns;
-    if (connect->hedge_ns < (int64_t)HEDGE_MAX_MS * NS_PER_MS) {
+    if (connect->hedge_ns < HEDGE_MAX_MS * NS_PER_MS) {
         connect->hedge_ns *= 2;
     }
     if (channel_open(vm->host->reactor, vm->process.dir_fd, connect->port, &connect->op,
@@ -229,8 +229,8 @@ static int make(struct fcsnap_vm *vm, uint32_t port, int64_t timeout_ms, struct 
     connect->vm = vm;
     vm_ref(vm);
     connect->port = port;
-    connect->hedge_ns = (int64_t)HEDGE_MIN_MS * NS_PER_MS;
-    connect->retry_ns = (int64_t)RETRY_MIN_US * NS_PER_US;
+    connect->hedge_ns = HEDGE_MIN_MS * NS_PER_MS;
+    connect->retry_ns = RETRY_MIN_US * NS_PER_US;
     result_init(&connect->op, &connect_verb, vm->host, timeout_ms);
     *out = connect;
     return 0;

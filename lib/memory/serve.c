@@ -11,7 +11,7 @@
 #include <sys/epoll.h>
 
 /* How long a removed huge page may still be there: its process only has to run on. */
-#define EXISTS_LIMIT_NS (INT64_C(2000) * NS_PER_MS)
+#define EXISTS_LIMIT_NS (2000 * NS_PER_MS)
 
 static uint64_t address_of(const struct region *region, uint64_t at)
 {

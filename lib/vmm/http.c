@@ -166,7 +166,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user_data)
     if (timeout_ms < 0) {
         reactor_timer_clear(http->reactor, &http->timer);
     } else {
-        reactor_timer(http->reactor, &http->timer, clock_ns() + (int64_t)timeout_ms * NS_PER_MS);
+        reactor_timer(http->reactor, &http->timer, clock_ns() + timeout_ms * NS_PER_MS);
     }
     return 0;
 }

@@ -23,8 +23,8 @@ static void test_deadline(void **state)
     int64_t deadline = deadline_in(1000);
 
     (void)state;
-    assert_true(deadline >= before + 1000ll * NS_PER_MS);
-    assert_true(deadline <= clock_ns() + 1000ll * NS_PER_MS);
+    assert_true(deadline >= before + 1000 * NS_PER_MS);
+    assert_true(deadline <= clock_ns() + 1000 * NS_PER_MS);
     assert_true(deadline_in(0) <= clock_ns());
     assert_true(deadline_in(-2) <= clock_ns());
     assert_true(deadline_in(INT64_MIN) <= clock_ns());
@@ -50,7 +50,7 @@ static void test_poll(void **state)
     assert_in_range(left, 90000, 100000);
     assert_int_equal(deadline_poll_ms(DEADLINE_NEVER - 1), INT_MAX);
     /* Rounded up: who waits so long does not spin at the end. */
-    left = deadline_poll_ms(clock_ns() + 60ll * 1000 * NS_PER_MS + 1);
+    left = deadline_poll_ms(clock_ns() + 60 * 1000 * NS_PER_MS + 1);
     assert_in_range(left, 50000, 60001);
 }
 

@@ -259,11 +259,11 @@ static void set_timers(void *arg)
         int which = i * 7 % TIMERS;
 
         ticks.timers[which] = (struct timer){ .fire = tick };
-        reactor_timer(reactor, &ticks.timers[which], now + (int64_t)which * 200 * NS_PER_US);
+        reactor_timer(reactor, &ticks.timers[which], now + which * 200 * NS_PER_US);
     }
     reactor_timer_clear(reactor, &ticks.timers[10]);
     reactor_timer(reactor, &ticks.timers[11], DEADLINE_NEVER);
-    reactor_timer(reactor, &ticks.timers[11], now + (int64_t)11 * 200 * NS_PER_US);
+    reactor_timer(reactor, &ticks.timers[11], now + 11 * 200 * NS_PER_US);
 }
 
 static void test_timers_in_order(void **state)
@@ -275,7 +275,7 @@ static void test_timers_in_order(void **state)
     sem_init(&ticks.done, 0, 0);
     on_reactor(reactor, set_timers, NULL);
     sem_wait(&ticks.done);
-    assert_true(clock_ns() - began >= (int64_t)(TIMERS - 1) * 200 * NS_PER_US);
+    assert_true(clock_ns() - began >= (TIMERS - 1) * 200 * NS_PER_US);
     for (int i = 0, expected = 0; i < TIMERS - 1; i++, expected++) {
         expected += expected == 10;
         assert_int_equal(ticks.order[i], expected);
