@@ -45,11 +45,6 @@ bad:
                    err_quote(quoted, text, strlen(text)));
 }
 
-static bool between(uint32_t version, uint32_t first, uint32_t last)
-{
-    return version >= first && version <= last;
-}
-
 int features_of(const char *version, struct features *out)
 {
     uint32_t v;
@@ -68,18 +63,10 @@ int features_of(const char *version, struct features *out)
     if (v >= FIRECRACKER_VERSION(2, 0, 0)) {
         return err_set(FCSNAP_EUNSUPPORTED, "Firecracker %s is not known", out->text);
     }
-    out->network_overrides = v >= FIRECRACKER_VERSION(1, 12, 0);
-    out->uffd_page_size = v >= FIRECRACKER_VERSION(1, 12, 0);
     out->track_dirty_on_load = v >= FIRECRACKER_VERSION(1, 13, 0);
     out->diff_without_tracking = v >= FIRECRACKER_VERSION(1, 13, 0);
-    /* It came to 1.14.4 and 1.15.1 after 1.15.0 was out. */
-    out->clock_realtime = v >= FIRECRACKER_VERSION(1, 14, 4) && v != FIRECRACKER_VERSION(1, 15, 0);
-    out->vsock_override = v >= FIRECRACKER_VERSION(1, 16, 0);
-    out->rx_after_reset_safe = v >= FIRECRACKER_VERSION(1, 16, 0);
     out->diff_broken_multislot =
-        between(v, FIRECRACKER_VERSION(1, 14, 0), FIRECRACKER_VERSION(1, 14, 1));
-    out->gated_rx_bug = between(v, FIRECRACKER_VERSION(1, 16, 0), FIRECRACKER_VERSION(1, 16, 1));
-    out->tx_hang = v == FIRECRACKER_VERSION(1, 16, 0);
+        v >= FIRECRACKER_VERSION(1, 14, 0) && v <= FIRECRACKER_VERSION(1, 14, 1);
     return 0;
 }
 
@@ -96,38 +83,6 @@ static int add_backend(json *body, const struct load_request *request)
     return json_set(body, "mem_backend", backend);
 }
 
-static int add_network(json *networks, const struct load_network *network)
-{
-    json *override = json_new_object();
-    int rc = json_set_string(override, "iface_id", network->id);
-
-    rc = rc < 0 ? rc : json_set_string(override, "host_dev_name", network->host_dev);
-    if (rc < 0) {
-        json_free(override);
-        return rc;
-    }
-    return json_append(networks, override);
-}
-
-static int add_networks(json *body, const struct load_request *request)
-{
-    json *networks;
-    int rc = 0;
-
-    if (request->network_count == 0) {
-        return 0;
-    }
-    networks = json_new_array();
-    for (size_t i = 0; i < request->network_count && rc == 0; i++) {
-        rc = add_network(networks, &request->networks[i]);
-    }
-    if (rc < 0) {
-        json_free(networks);
-        return rc;
-    }
-    return json_set(body, "network_overrides", networks);
-}
-
 /* Keys that a version does not know are an error there, so only what is asked for is sent. */
 static int fill_load(json *body, const struct features *features,
                      const struct load_request *request)
@@ -137,32 +92,17 @@ static int fill_load(json *body, const struct features *features,
     int rc = json_set_string(body, "snapshot_path", request->vmstate);
 
     rc = rc < 0 ? rc : add_backend(body, request);
-    rc = rc < 0 ? rc : add_networks(body, request);
     if (rc == 0 && request->track_dirty) {
         rc = json_set_bool(body, track, true);
-    }
-    if (rc == 0 && request->clock_realtime) {
-        rc = json_set_bool(body, "clock_realtime", true);
     }
     return rc < 0 ? rc : json_set_bool(body, "resume_vm", request->resume);
 }
 
 int load_body(const struct features *features, const struct load_request *request, struct buf *out)
 {
-    json *body;
-    int rc;
+    json *body = json_new_object();
+    int rc = fill_load(body, features, request);
 
-    if (request->network_count > 0 && !features->network_overrides) {
-        return err_set(FCSNAP_EUNSUPPORTED,
-                       "other network devices need Firecracker 1.12, this is %s", features->text);
-    }
-    if (request->clock_realtime && !features->clock_realtime) {
-        return err_set(FCSNAP_EUNSUPPORTED,
-                       "clock_realtime needs Firecracker 1.14.4 or 1.15.1, this is %s",
-                       features->text);
-    }
-    body = json_new_object();
-    rc = fill_load(body, features, request);
     rc = rc < 0 ? rc : json_print_to(body, out);
     json_free(body);
     return rc;

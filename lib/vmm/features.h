@@ -12,20 +12,9 @@ struct features {
     uint32_t version; /* FIRECRACKER_VERSION() */
     char text[32];    /* "1.12.1", as Firecracker says it, without a "v" */
 
-    /* Fields that PUT /snapshot/load knows. */
-    bool network_overrides;
-    bool track_dirty_on_load; /* before: enable_diff_snapshots */
-    bool clock_realtime;
-    bool vsock_override;
-
+    bool track_dirty_on_load;   /* the field of a load; before, enable_diff_snapshots */
     bool diff_without_tracking; /* what is resident counts as dirty; wrong if the host swapped */
     bool diff_broken_multislot; /* a Diff of more than one memory slot is corrupt */
-    bool uffd_page_size;        /* the message names page_size in bytes; before, page_size_kib */
-
-    /* The vsock device after a restore. */
-    bool rx_after_reset_safe; /* nothing reaches the guest before it handled the reset */
-    bool gated_rx_bug;        /* a resume with no snapshot since the pause silences it (#6074) */
-    bool tx_hang;             /* the restored guest may hang while it sends (#5958) */
 };
 
 #define FIRECRACKER_VERSION(major, minor, patch)                                                   \
@@ -34,24 +23,15 @@ struct features {
 /* Takes "1.12.1", "v1.16.1", "1.17.0-dev"; FCSNAP_EUNSUPPORTED before 1.7. */
 int features_of(const char *version, struct features *out) MUST_CHECK;
 
-/* Other host devices for network interfaces of a snapshot. */
-struct load_network {
-    const char *id;
-    const char *host_dev;
-};
-
 struct load_request {
     const char *vmstate;
     const char *backend; /* "File" or "Uffd" */
     const char *backend_path;
-    const struct load_network *networks;
-    size_t network_count;
     bool track_dirty;
-    bool clock_realtime;
     bool resume;
 };
 
-/* Body of PUT /snapshot/load; FCSNAP_EUNSUPPORTED names what this version cannot do. */
+/* Body of PUT /snapshot/load. */
 int load_body(const struct features *features, const struct load_request *request,
               struct buf *out) MUST_CHECK;
 

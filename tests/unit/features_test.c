@@ -60,10 +60,6 @@ static void test_refuse(void **state)
 static void test_bits(void **state)
 {
     (void)state;
-    assert_false(of("1.11.0").network_overrides);
-    assert_false(of("1.11.0").uffd_page_size);
-    assert_true(of("1.12.0").network_overrides);
-    assert_true(of("1.12.0").uffd_page_size);
     assert_false(of("1.12.1").track_dirty_on_load);
     assert_false(of("1.12.1").diff_without_tracking);
     assert_true(of("1.13.0").track_dirty_on_load);
@@ -72,19 +68,6 @@ static void test_bits(void **state)
     assert_true(of("1.14.0").diff_broken_multislot);
     assert_true(of("1.14.1").diff_broken_multislot);
     assert_false(of("1.14.2").diff_broken_multislot);
-    assert_false(of("1.14.3").clock_realtime);
-    assert_true(of("1.14.4").clock_realtime);
-    assert_false(of("1.15.0").clock_realtime);
-    assert_true(of("1.15.1").clock_realtime);
-    assert_false(of("1.15.1").vsock_override);
-    assert_false(of("1.15.1").rx_after_reset_safe);
-    assert_true(of("1.16.0").vsock_override);
-    assert_true(of("1.16.0").rx_after_reset_safe);
-    assert_true(of("1.16.0").gated_rx_bug);
-    assert_true(of("1.16.0").tx_hang);
-    assert_true(of("1.16.1").gated_rx_bug);
-    assert_false(of("1.16.1").tx_hang);
-    assert_false(of("1.17.0-dev").gated_rx_bug);
 }
 
 static void check_load(const char *version, const struct load_request *request,
@@ -106,7 +89,6 @@ static void test_load(void **state)
     struct load_request tracked = {
         .vmstate = "vmstate", .backend = "Uffd", .backend_path = "uffd.sock", .track_dirty = true
     };
-    struct load_network network = { "eth0", "tap7" };
     struct features old = of("1.11.0");
     struct buf buf = { 0 };
 
@@ -118,19 +100,9 @@ static void test_load(void **state)
                "{\"snapshot_path\":\"vmstate\",\"mem_backend\":{\"backend_type\":\"Uffd\","
                "\"backend_path\":\"uffd.sock\"},\"enable_diff_snapshots\":true,"
                "\"resume_vm\":false}");
-    tracked.networks = &network;
-    tracked.network_count = 1;
-    tracked.clock_realtime = true;
     check_load("1.16.1", &tracked,
                "{\"snapshot_path\":\"vmstate\",\"mem_backend\":{\"backend_type\":\"Uffd\","
-               "\"backend_path\":\"uffd.sock\"},\"network_overrides\":[{\"iface_id\":\"eth0\","
-               "\"host_dev_name\":\"tap7\"}],\"track_dirty_pages\":true,\"clock_realtime\":true,"
-               "\"resume_vm\":false}");
-    assert_int_equal(load_body(&old, &tracked, &buf), FCSNAP_EUNSUPPORTED);
-    assert_non_null(strstr(fcsnap_last_error(), "need Firecracker 1.12, this is 1.11.0"));
-    tracked.network_count = 0;
-    assert_int_equal(load_body(&old, &tracked, &buf), FCSNAP_EUNSUPPORTED);
-    assert_non_null(strstr(fcsnap_last_error(), "clock_realtime needs"));
+               "\"backend_path\":\"uffd.sock\"},\"track_dirty_pages\":true,\"resume_vm\":false}");
     plain.vmstate = "\xff";
     assert_int_equal(load_body(&old, &plain, &buf), FCSNAP_EINVAL);
     buf_free(&buf);
