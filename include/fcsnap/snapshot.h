@@ -192,8 +192,9 @@ FCSNAP_API const char *fcsnap_snapshot_path(const fcsnap_snapshot *snapshot);
  * "firecracker" ("version"), "arch", "cpu" ("vendor", "model"), "host_kernel",
  * "machine" ("vcpu_count", "mem_size_mib", "page_size" in bytes,
  * "track_dirty"), "drives" (of each "id", "path", "read_only", "root") and
- * "config" (the machine, as for Firecracker's --config-file). Members are
- * only added; others that are there belong to the library.
+ * "config" (the machine, as for Firecracker's --config-file; its
+ * "path_on_host" is only a name for the "path" above). Members are only added;
+ * others that are there belong to the library.
  *
  * @param[in]  snapshot  A snapshot. Borrowed.
  * @param[out] out       Caller owns; fcsnap_free(). NULL on failure.

@@ -307,8 +307,8 @@ FCSNAP_API int32_t fcsnap_vm_fault(fcsnap_vm *vm, int32_t *code, char **text);
  *
  * An object with "schema" 1, "id", "pid", "state", "firecracker" (version),
  * "origin" ("boot" or "restore"), "snapshot" (id, or null), "memory" (mode,
- * or null), "config" (the machine, as for Firecracker's --config-file).
- * Members are only added.
+ * or null), "config" (the machine, as for Firecracker's --config-file;
+ * what is relative lies in the directory of the VM). Members are only added.
  *
  * @param[in]  vm   A VM. Borrowed.
  * @param[out] out  Caller owns; fcsnap_free(). NULL on failure.

@@ -79,11 +79,8 @@ static int instance_step(struct fcsnap_op *op)
     vm->has_vsock = json_has(boot->plan.config, "vsock");
     vm->tracks_dirty = json_true(json_get(machine, "track_dirty_pages"));
     vm->mem_mib = (uint64_t)json_number(json_get(machine, "mem_size_mib"));
-    pthread_mutex_lock(&vm->mutex);
-    rc = json_print(boot->plan.config, &vm->config);
-    vm->state = FCSNAP_VM_RUNNING;
-    pthread_mutex_unlock(&vm->mutex);
-    return rc;
+    vm_set_state(vm, FCSNAP_VM_RUNNING);
+    return vm_set_config(vm, boot->plan.config);
 }
 
 static int undo_step(struct fcsnap_op *op)

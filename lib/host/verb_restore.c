@@ -217,18 +217,16 @@ static int publish_step(struct fcsnap_op *op)
     static const char *const modes[] = { NULL, "file", "lazy", "eager" };
     struct restore_op *restore = (struct restore_op *)op;
     struct fcsnap_vm *vm = restore->start.vm;
-    int rc;
 
     vm->base = BASE_SNAPSHOT;
     vm->has_vsock = json_has(restore->snapshot->manifest.config, "vsock");
     vm->mem_mib = restore->snapshot->manifest.mem_size_mib;
     pthread_mutex_lock(&vm->mutex);
-    rc = json_print(restore->snapshot->manifest.config, &vm->config);
     snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", restore->snapshot->manifest.id);
     vm->memory_mode = modes[restore->options.memory];
     vm->state = restore->options.paused ? FCSNAP_VM_PAUSED : FCSNAP_VM_RUNNING;
     pthread_mutex_unlock(&vm->mutex);
-    return rc;
+    return vm_set_config(vm, restore->snapshot->manifest.config);
 }
 
 static int undo_step(struct fcsnap_op *op)

@@ -307,6 +307,7 @@ void vm_unref(struct fcsnap_vm *vm)
     process_close(&vm->process);
     pthread_mutex_destroy(&vm->mutex);
     free(vm->config);
+    free(vm->shown_config);
     host_unref(vm->host);
     free(vm);
 }

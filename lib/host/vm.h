@@ -2,6 +2,7 @@
 #ifndef HOST_VM_H
 #define HOST_VM_H
 
+#include "base/json.h"
 #include "host/host.h"
 #include "memory/pager.h"
 #include "vmm/api.h"
@@ -101,7 +102,8 @@ struct fcsnap_vm {
     uint32_t state;                   /* FCSNAP_VM_*; 0 while it begins */
     bool process_open;                /* the pidfd may be used */
     struct err fault;                 /* why we killed it; code 0: we did not */
-    char *config;                     /* JSON, as for --config-file */
+    char *config;                     /* JSON, as for --config-file; drives are our links */
+    char *shown_config;               /* the same with the files behind the links */
     const char *memory_mode;
     char snapshot_id[ID_SIZE]; /* restored from, or empty */
     struct capture_times capture;
@@ -121,6 +123,9 @@ void vm_fail(struct fcsnap_vm *vm, const struct err *reason);
 void vm_reached(struct fcsnap_vm *vm, enum vm_phase phase);
 void vm_set_state(struct fcsnap_vm *vm, uint32_t state);
 uint32_t vm_get_state(struct fcsnap_vm *vm);
+
+/* Take down what the VM is made of. Reads the links in its directory. */
+int vm_set_config(struct fcsnap_vm *vm, const json *config) MUST_CHECK;
 
 /* As fcsnap_vm_wait() gives it; of a VM that ended. */
 int32_t vm_exit_code(struct fcsnap_vm *vm);

@@ -3,8 +3,10 @@
 #include "host/start.h"
 #include "host/vm.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What a VM tells of itself. None of it waits for anything. */
 
@@ -98,6 +100,44 @@ int32_t fcsnap_vm_console(fcsnap_vm *vm, size_t limit, char **out, size_t *size)
     return 0;
 }
 
+/* A link that cannot be followed is shown itself. */
+static void show_drive(const struct fcsnap_vm *vm, json *drive)
+{
+    const char *link = json_text(json_get(drive, "path_on_host"));
+    char path[PATH_MAX];
+    ssize_t n = link != NULL ? readlinkat(vm->process.dir_fd, link, path, sizeof(path) - 1) : -1;
+
+    if (n > 0) {
+        path[n] = '\0';
+        (void)!json_set_string(drive, "path_on_host", path);
+    }
+}
+
+int vm_set_config(struct fcsnap_vm *vm, const json *config)
+{
+    json *shown = NULL;
+    char *text;
+    char *shown_text = NULL;
+    int rc = json_print(config, &text);
+
+    rc = rc < 0 ? rc : json_copy(config, &shown);
+    for (json *drive = json_first(json_get(shown, "drives")); drive != NULL;
+         drive = json_next(drive)) {
+        show_drive(vm, drive);
+    }
+    rc = rc < 0 ? rc : json_print(shown, &shown_text);
+    json_free(shown);
+    if (rc < 0) {
+        free(text);
+        return rc;
+    }
+    pthread_mutex_lock(&vm->mutex);
+    vm->config = text;
+    vm->shown_config = shown_text;
+    pthread_mutex_unlock(&vm->mutex);
+    return 0;
+}
+
 /* With the VM's mutex held. */
 static int describe(struct fcsnap_vm *vm, json *root)
 {
@@ -117,7 +157,7 @@ static int describe(struct fcsnap_vm *vm, json *root)
         rc = vm->memory_mode != NULL ? json_set_string(root, "memory", vm->memory_mode)
                                      : json_set_null(root, "memory");
     }
-    return rc < 0 ? rc : json_set_raw(root, "config", vm->config);
+    return rc < 0 ? rc : json_set_raw(root, "config", vm->shown_config);
 }
 
 static int print(json *root, int rc, char **out)

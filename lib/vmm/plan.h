@@ -16,7 +16,7 @@ struct plan_link {
 /*
  * What to do in the private directory of a VM, and to ask of Firecracker,
  * before InstanceStart. What a snapshot will hold is named relative to that
- * directory, so that clones do not meet; see snapshots in libfcsnap(7).
+ * directory, so that clones do not meet.
  */
 struct plan {
     struct plan_link *links;

@@ -364,6 +364,36 @@ static void test_info(void **state)
     fcsnap_snapshot_free(snapshot);
 }
 
+/* By the names that the caller knows, also of a clone, and when the directory is gone. */
+static void test_info_names_drives(void **state)
+{
+    char path[300];
+    char expected[400];
+    fcsnap_config *config = tiny_config(64, NULL);
+    fcsnap_snapshot *snapshot;
+    fcsnap_vm *vms[2];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/disk.img", bed.dir);
+    snprintf(expected, sizeof(expected), "\"path_on_host\":\"%s\"", path);
+    write_file(path, "disk", 4, 0600);
+    CHECK_OK(fcsnap_config_add_drive(config, "disk", path, FCSNAP_DRIVE_READ_ONLY));
+    CHECK_OK(fcsnap_vm_boot(bed.host, config, LIMIT, &vms[0]));
+    fcsnap_config_free(config);
+    snapshot = capture(vms[0]);
+    vms[1] = restore(snapshot, FCSNAP_MEMORY_LAZY);
+    for (int i = 0; i < 2; i++) {
+        char *info;
+
+        CHECK_OK(fcsnap_vm_stop(vms[i], LIMIT));
+        CHECK_OK(fcsnap_vm_info(vms[i], &info));
+        assert_non_null(strstr(info, expected));
+        fcsnap_free(info);
+        fcsnap_vm_free(vms[i]);
+    }
+    fcsnap_snapshot_free(snapshot);
+}
+
 static void expect_phases(const char *timings, const char *const *names)
 {
     uint64_t before = 0;
@@ -471,8 +501,8 @@ int main(void)
         BED_TEST(test_raw_get),     BED_TEST(test_raw_balloon),
         BED_TEST(test_raw_pause),   BED_TEST(test_raw_pause_unheard),
         BED_TEST(test_raw_paths),   BED_TEST(test_raw_create),
-        BED_TEST(test_info),        BED_TEST(test_timings),
-        BED_TEST(test_console),
+        BED_TEST(test_info),        BED_TEST(test_info_names_drives),
+        BED_TEST(test_timings),     BED_TEST(test_console),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
