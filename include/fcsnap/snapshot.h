@@ -145,9 +145,9 @@ FCSNAP_API int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t tim
  *
  * @param[in]  snapshot    A snapshot. Borrowed.
  * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
- * @param[out] out         The operation, owned by the caller; NULL on failure.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
  *
- * @retval 0               Begun.
+ * @retval 0               It began.
  * @retval FCSNAP_EINVAL   An argument is NULL.
  * @retval FCSNAP_ECLOSED  The host is closed.
  * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.

@@ -198,9 +198,9 @@ FCSNAP_API int32_t fcsnap_vm_stop(fcsnap_vm *vm, int64_t timeout_ms);
  *
  * @param[in]  vm          A VM. Borrowed.
  * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
- * @param[out] out         The operation, owned by the caller; NULL on failure.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
  *
- * @retval 0               Begun.
+ * @retval 0               It began.
  * @retval FCSNAP_EINVAL   An argument is NULL.
  * @retval FCSNAP_ECLOSED  The host is closed.
  * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
@@ -403,15 +403,15 @@ FCSNAP_API int32_t fcsnap_vm_api(fcsnap_vm *vm, const char *method, const char *
  * @param[in]  path        As for fcsnap_vm_api(). Copied.
  * @param[in]  body        As for fcsnap_vm_api(). Copied.
  * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
- * @param[out] out         The operation, owned by the caller; NULL on failure. The answer is
- *                         taken with fcsnap_op_take_response().
+ * @param[out] out         Caller owns; fcsnap_op_free(). Its result is taken with
+ *                         fcsnap_op_take_response(). NULL on failure.
  *
- * @retval 0               Begun.
+ * @retval 0               It began.
  * @retval FCSNAP_EINVAL   As for fcsnap_vm_api(), or @p out is NULL.
  * @retval FCSNAP_ECLOSED  The host is closed.
  * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
  * @retval FCSNAP_ENOMEM   Out of memory.
- * @threadsafe Any thread. Takes a turn.
+ * @threadsafe Any thread.
  * @blocks     Never.
  * @since      1.0
  */
@@ -421,14 +421,14 @@ FCSNAP_API int32_t fcsnap_vm_api_start(fcsnap_vm *vm, const char *method, const 
 /**
  * Take the answer to a request that was begun.
  *
- * @param[in]  op        An operation of fcsnap_vm_api_start() that ended well. Borrowed.
+ * @param[in]  op        An operation of fcsnap_vm_api_start(). Borrowed.
  * @param[out] status    HTTP status.
  * @param[out] response  Body of the answer, which is taken once; caller owns, fcsnap_free().
  *                       NULL if there is none. May be NULL.
  *
  * @retval 0              Done.
  * @retval FCSNAP_EINVAL  @p op or @p status is NULL, or it is another kind of operation.
- * @retval FCSNAP_ESTATE  The operation goes on, or it failed.
+ * @retval FCSNAP_ESTATE  It has not ended, or failed.
  * @threadsafe Not while another thread takes from the same operation.
  * @blocks     Never.
  * @since      1.0
