@@ -43,7 +43,10 @@ int path_of_state(char **out)
         return fs_absolute("/var/lib/fcsnap", out);
     }
     path = environment("HOME");
-    return join(path != NULL ? path : "/tmp", ".local/state/fcsnap", out);
+    if (path == NULL || path[0] != '/') {
+        return err_set(FCSNAP_ENOENT, "HOME is not set; set FCSNAP_STATE_DIR");
+    }
+    return join(path, ".local/state/fcsnap", out);
 }
 
 /* The first executable of that name on PATH, or NULL in out. */
