@@ -55,13 +55,14 @@ FCSNAP_API int32_t fcsnap_host_new(fcsnap_host **out);
  * Set where VMs and snapshots lie on disk.
  *
  * The default is FCSNAP_STATE_DIR, else XDG_STATE_HOME/fcsnap, else
- * /var/lib/fcsnap for root and HOME/.local/state/fcsnap for others.
+ * /var/lib/fcsnap for root and HOME/.local/state/fcsnap for others. Other
+ * users must not be able to write to its directories "vm" and "snapshot".
  *
  * @param[in] host  A host that is not open. Borrowed.
  * @param[in] path  A directory; made with mode 0700 when missing. Copied.
  *
  * @retval 0               Done.
- * @retval FCSNAP_EINVAL   An argument is NULL, or the path is empty.
+ * @retval FCSNAP_EINVAL   An argument is NULL, or the path is empty or not UTF-8.
  * @retval FCSNAP_ESTATE   The host was opened.
  * @retval FCSNAP_ENOENT   The path is relative, and the working directory was deleted.
  * @retval FCSNAP_ESYSTEM  The working directory cannot be determined.
@@ -143,10 +144,13 @@ FCSNAP_API int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink s
  * @param[in] host  A host that is not open. Borrowed.
  *
  * @retval 0               Done.
- * @retval FCSNAP_EINVAL   The host is NULL, or the path of its state directory too long.
+ * @retval FCSNAP_EINVAL   The host is NULL, or the path of its state directory too long
+ *                         or not UTF-8.
  * @retval FCSNAP_ESTATE   It is open, or was.
- * @retval FCSNAP_EACCES   The state directory cannot be made or written.
- * @retval FCSNAP_ENOENT   A directory above it was removed, or cannot be made.
+ * @retval FCSNAP_EACCES   The state directory cannot be made or written, or others can write
+ *                         to what lies in it.
+ * @retval FCSNAP_ENOENT   A directory above it was removed, or cannot be made; or no path was
+ *                         set, and there is no HOME.
  * @retval FCSNAP_ENOSPC   No space is left for it.
  * @retval FCSNAP_ESYSTEM  A system call failed.
  * @retval FCSNAP_ENOMEM   Out of memory.

@@ -75,6 +75,35 @@ int fs_open_dir_at(int dir_fd, const char *name, bool make, int *out)
     return *out < 0 ? err_sys(errno, "%s", name) : 0;
 }
 
+int fs_check_private(int fd, const char *name)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) < 0) {
+        return err_sys(errno, "%s", name);
+    }
+    if (info.st_uid != geteuid()) {
+        return err_set(FCSNAP_EACCES, "%s: it belongs to another user", name);
+    }
+    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return err_set(FCSNAP_EACCES, "%s: others may write to it", name);
+    }
+    return 0;
+}
+
+int fs_check_parent(int fd, const char *name)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) < 0) {
+        return err_sys(errno, "%s", name);
+    }
+    if ((info.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH) {
+        return err_set(FCSNAP_EACCES, "%s: everybody may write to it", name);
+    }
+    return 0;
+}
+
 int fs_open_file_at(int dir_fd, const char *name, int code, int *out, uint64_t *size)
 {
     struct stat info;

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * Files and directories, always named from a directory descriptor and never
- * through a symbolic link in the last part of a name. All are made with mode
- * 0700 or 0600.
+ * Files and directories. The path of a user is followed wherever it leads; a
+ * name below a directory descriptor never through a symbolic link in its last
+ * part. All are made with mode 0700 or 0600.
  */
 
 /* An absolute form of a path that may not exist yet; the caller frees it. */
@@ -20,6 +20,12 @@ int fs_open_dir(const char *path, int *out) MUST_CHECK;
 
 /* Open a directory below another one; made first if `make`. */
 int fs_open_dir_at(int dir_fd, const char *name, bool make, int *out) MUST_CHECK;
+
+/* FCSNAP_EACCES unless a directory is this user's, who alone may write to it. */
+int fs_check_private(int fd, const char *name) MUST_CHECK;
+
+/* FCSNAP_EACCES if everybody may rename what lies in a directory, also what is another's. */
+int fs_check_parent(int fd, const char *name) MUST_CHECK;
 
 /*
  * Open a regular file to read, and get its size. It may be a stranger's, so

@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/thread.h"
+#include "base/utf8.h"
 #include "host/paths.h"
 #include "host/vm.h"
 #include "memory/pager.h"
@@ -281,10 +282,24 @@ static int set_path(struct fcsnap_host *host, char **field, const char *path)
     return 0;
 }
 
+/* It becomes part of requests and manifests, which are JSON. */
+static int check_utf8(const char *path)
+{
+    char quoted[ERR_QUOTE + 1];
+
+    return utf8_valid(path, strlen(path))
+               ? 0
+               : err_set(FCSNAP_EINVAL, "state directory %s: the path is not UTF-8",
+                         err_quote(quoted, path, strlen(path)));
+}
+
 int32_t fcsnap_host_set_state_dir(fcsnap_host *host, const char *path)
 {
+    int rc;
+
     err_enter("fcsnap_host_set_state_dir");
-    return set_path(host, host != NULL ? &host->state_dir : NULL, path);
+    rc = path != NULL ? check_utf8(path) : 0;
+    return rc < 0 ? rc : set_path(host, host != NULL ? &host->state_dir : NULL, path);
 }
 
 int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *path)
@@ -347,10 +362,21 @@ static int find_paths(struct fcsnap_host *host)
     if (host->state_dir == NULL) {
         rc = path_of_state(&host->state_dir);
     }
+    if (rc == 0) {
+        rc = check_utf8(host->state_dir);
+    }
     if (rc == 0 && host->firecracker == NULL) {
         rc = path_of_firecracker(&host->firecracker);
     }
     return rc;
+}
+
+/* What others can write to says what Firecracker reads, and what a restored guest is. */
+static int open_private(int dir_fd, const char *name, int *out)
+{
+    int rc = fs_open_dir_at(dir_fd, name, true, out);
+
+    return rc < 0 ? rc : fs_check_private(*out, name);
 }
 
 static int open_directories(struct fcsnap_host *host)
@@ -358,10 +384,13 @@ static int open_directories(struct fcsnap_host *host)
     int rc = fs_open_dir(host->state_dir, &host->state_fd);
 
     if (rc == 0) {
-        rc = fs_open_dir_at(host->state_fd, "vm", true, &host->vms_fd);
+        rc = fs_check_parent(host->state_fd, host->state_dir);
     }
     if (rc == 0) {
-        rc = fs_open_dir_at(host->state_fd, "snapshot", true, &host->snapshots_fd);
+        rc = open_private(host->state_fd, "vm", &host->vms_fd);
+    }
+    if (rc == 0) {
+        rc = open_private(host->state_fd, "snapshot", &host->snapshots_fd);
     }
     if (rc == 0 && faccessat(host->vms_fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
         rc = err_sys(errno, "vm");

@@ -225,11 +225,28 @@ static void open_default(void)
     end_host(host);
 }
 
+static char *keep_state_dir(void)
+{
+    const char *value = getenv("FCSNAP_STATE_DIR");
+
+    return value != NULL ? strdup(value) : NULL;
+}
+
+static void put_state_dir(char *value)
+{
+    if (value != NULL) {
+        setenv("FCSNAP_STATE_DIR", value, 1);
+    } else {
+        unsetenv("FCSNAP_STATE_DIR");
+    }
+    free(value);
+}
+
 static void test_default_directories(void **state)
 {
     char path[300];
     char below[320];
-    char *before = getenv("FCSNAP_STATE_DIR") != NULL ? strdup(getenv("FCSNAP_STATE_DIR")) : NULL;
+    char *before = keep_state_dir();
 
     (void)state;
     snprintf(path, sizeof(path), "%s/env/deep", state_dir());
@@ -244,12 +261,53 @@ static void test_default_directories(void **state)
     snprintf(below, sizeof(below), "%s/fcsnap", path);
     expect_directories(below);
     unsetenv("XDG_STATE_HOME");
-    if (before != NULL) {
-        setenv("FCSNAP_STATE_DIR", before, 1);
-        free(before);
-    } else {
-        unsetenv("FCSNAP_STATE_DIR");
+    put_state_dir(before);
+}
+
+/* Where others write is nothing to boot from. */
+static void test_open_to_others(void **state)
+{
+    static const char *const names[] = { "vm", "snapshot", "" };
+    struct check_guard guard = check_guard();
+    char path[300];
+    char below[320];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/shared", state_dir());
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        fcsnap_host *host = new_host();
+
+        CHECK_OK(fcsnap_host_set_state_dir(host, path));
+        CHECK_OK(fcsnap_host_open(host));
+        end_host(host);
+        snprintf(below, sizeof(below), "%s/%s", path, names[i]);
+        assert_int_equal(chmod(below, 0777), 0);
+        host = new_host();
+        CHECK_OK(fcsnap_host_set_state_dir(host, path));
+        CHECK_ERR(fcsnap_host_open(host), FCSNAP_EACCES, "may write to it");
+        assert_non_null(strstr(fcsnap_last_error(), names[i]));
+        assert_int_equal(chmod(below, 0700), 0);
+        CHECK_OK(fcsnap_host_open(host));
+        end_host(host);
     }
+    CHECK_NO_LEAK(guard);
+}
+
+/* Its path is part of JSON that names files. */
+static void test_state_directory_is_utf8(void **state)
+{
+    fcsnap_host *host = new_host();
+    char *before;
+
+    (void)state;
+    CHECK_ERR(fcsnap_host_set_state_dir(host, "/tmp/\xff"), FCSNAP_EINVAL, "/tmp/?: the path is");
+    fcsnap_host_free(host);
+    before = keep_state_dir();
+    setenv("FCSNAP_STATE_DIR", "/tmp/\xff", 1);
+    CHECK_OK(fcsnap_host_new(&host));
+    CHECK_ERR(fcsnap_host_open(host), FCSNAP_EINVAL, "/tmp/?: the path is not UTF-8");
+    fcsnap_host_free(host);
+    put_state_dir(before);
 }
 
 static void test_bad_state_directory(void **state)
@@ -348,6 +406,8 @@ int main(void)
         cmocka_unit_test(test_sink_is_freed_once),
         cmocka_unit_test(test_log_of_a_vm),
         cmocka_unit_test(test_default_directories),
+        cmocka_unit_test(test_open_to_others),
+        cmocka_unit_test(test_state_directory_is_utf8),
         cmocka_unit_test(test_bad_state_directory),
         cmocka_unit_test(test_event_descriptor),
         cmocka_unit_test(test_forked_child),

@@ -128,6 +128,41 @@ static void test_open_dir_at_does_not_follow(void **state)
     assert_int_equal(fd, -1);
 }
 
+static void test_check_private(void **state)
+{
+    static const mode_t open_modes[] = { 0770, 0707, 0720, 0702, 01777 };
+    int fd;
+
+    (void)state;
+    CHECK_OK(fs_open_dir_at(dir_fd, "ours", true, &fd));
+    CHECK_OK(fs_check_private(fd, "ours"));
+    assert_int_equal(fchmod(fd, 0755), 0);
+    CHECK_OK(fs_check_private(fd, "ours"));
+    for (size_t i = 0; i < sizeof(open_modes) / sizeof(open_modes[0]); i++) {
+        assert_int_equal(fchmod(fd, open_modes[i]), 0);
+        CHECK_ERR(fs_check_private(fd, "ours"), FCSNAP_EACCES, "ours: others may write");
+    }
+    close(fd);
+    if (geteuid() == 0) {
+        CHECK_OK(fs_open_dir_at(dir_fd, "theirs", true, &fd));
+        assert_int_equal(fchown(fd, 1, (gid_t)-1), 0);
+    } else {
+        fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    CHECK_ERR(fs_check_private(fd, "theirs"), FCSNAP_EACCES, "theirs: it belongs to another");
+    close(fd);
+}
+
+static void test_check_parent(void **state)
+{
+    (void)state;
+    CHECK_OK(fs_check_parent(dir_fd, "parent"));
+    assert_int_equal(fchmod(dir_fd, 01777), 0);
+    CHECK_OK(fs_check_parent(dir_fd, "parent"));
+    assert_int_equal(fchmod(dir_fd, 0777), 0);
+    CHECK_ERR(fs_check_parent(dir_fd, "parent"), FCSNAP_EACCES, "parent: everybody may write");
+}
+
 static void test_read_limit(void **state)
 {
     static const size_t sizes[] = { 0, 1, 16383, 16384, 16385, 40000 };
@@ -345,6 +380,8 @@ int main(void)
         TEST(test_open_dir_makes_parents),
         TEST(test_open_dir_errors),
         TEST(test_open_dir_at_does_not_follow),
+        TEST(test_check_private),
+        TEST(test_check_parent),
         TEST(test_read_limit),
         TEST(test_read_errors),
         TEST(test_pread),
