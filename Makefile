@@ -26,7 +26,7 @@ BENCHES := restore capture
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
 UNIT_TESTS := api buf channel clock config config_check console error event failpoint \
 	features frame fs fswatch handshake id index json log manifest op owner pager pager_fail \
-	pager_huge paths plan reactor slot sock source spawn store timer utf8 vsock worker
+	pager_huge pages paths plan reactor slot sock source spawn store timer utf8 vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
