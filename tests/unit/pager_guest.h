@@ -19,6 +19,7 @@
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -337,16 +338,45 @@ static inline void start_guest(struct guest *g, struct pager *pager, const struc
     assert_int_equal(send_handshake(g), 0);
 }
 
+struct passage {
+    struct task task;
+    atomic_bool done;
+};
+
+static inline void on_passed(struct task *task)
+{
+    atomic_store(&((struct passage *)task)->done, true);
+}
+
+/* Wait until the pager has seen all that happened before: another session comes and goes. */
+static inline void pass_through(const struct guest *g)
+{
+    struct session_options options = {
+        .listen_fd = eventfd(0, EFD_CLOEXEC), .image = g->image, .pidfd = -1, .mode = SESSION_LAZY
+    };
+    struct passage passage = { .task.run = on_passed };
+    int64_t deadline = deadline_in(20000);
+    struct session *session;
+
+    CHECK_OK(session_open(g->pager, &options, NULL, &session));
+    session_close(session, g->reactor, &passage.task);
+    while (!atomic_load(&passage.done)) {
+        assert_true(clock_ns() < deadline);
+        usleep(100);
+    }
+}
+
 /* Once they stand still: a thread is woken before its page is counted. */
 static inline struct session_counters counters_of(const struct guest *g)
 {
     struct session_counters before;
     struct session_counters counters;
 
+    pass_through(g);
     session_read_counters(g->session, &counters);
     do {
         before = counters;
-        usleep(5000);
+        pass_through(g);
         session_read_counters(g->session, &counters);
     } while (memcmp(&before, &counters, sizeof(before)) != 0);
     return counters;
