@@ -13,8 +13,8 @@ LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_s
 	reactor sock spawn thread timer utf8 version worker
 LIB_VMM := api config config_check config_document config_keys console features http owner plan \
 	process swap
-LIB_MEMORY := connect fill file handshake image index index_build install pager pages serve session \
-	source uffd
+LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \
+	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel frame vsock
 LIB_HOST := host paths result rpc slot snapshot start verb_boot verb_call verb_capture \
@@ -25,8 +25,9 @@ BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
 UNIT_TESTS := api buf channel clock config config_check console error event failpoint \
-	features frame fs fswatch handshake id index json log manifest op owner pager pager_fail \
-	pager_huge pages paths plan reactor slot sock source spawn store timer utf8 vsock worker
+	features frame fs fswatch handshake id image index index_build json log manifest op owner \
+	pager pager_fail pager_huge pages paths plan reactor slot sock source spawn store timer utf8 \
+	vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.

@@ -15,7 +15,7 @@ static const struct manifest_drive drives[] = {
     { .id = "data", .path = "/images/data.ext4", .read_only = true },
 };
 
-static char directory[] = "/tmp/manifest_test.XXXXXX";
+static char directory[256];
 static int dir_fd = -1;
 static json *config;
 
@@ -27,7 +27,10 @@ static int setup(void **state)
         "{\"drive_id\":\"data\",\"path_on_host\":\"drive-data\",\"is_root_device\":false,"
         "\"is_read_only\":true}],\"x\":[0.1,1e300,null]}";
 
+    const char *base = getenv("TMPDIR");
+
     (void)state;
+    snprintf(directory, sizeof(directory), "%s/manifest_test.XXXXXX", base != NULL ? base : "/tmp");
     if (mkdtemp(directory) == NULL) {
         return -1;
     }
