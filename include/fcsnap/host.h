@@ -78,8 +78,8 @@ FCSNAP_API int32_t fcsnap_host_set_state_dir(fcsnap_host *host, const char *path
  *
  * The default is FCSNAP_FIRECRACKER, else "firecracker" on PATH, which
  * fcsnap_host_open() searches. Whether it can be executed is seen by the first
- * VM. A script in its place must end in exec: the process that was started is
- * the one that is watched, served and killed.
+ * VM. A script in its place gets an empty environment, and must end in exec:
+ * the process that was started is the one that is watched, served and killed.
  *
  * @param[in] host  A host that is not open. Borrowed.
  * @param[in] path  An executable file. Copied.
