@@ -39,7 +39,7 @@ extern "C" {
  * @retval 0                 Done: an agent answered.
  * @retval FCSNAP_EINVAL     An argument is NULL, or the port out of range.
  * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
- * @retval FCSNAP_ESTATE     The VM is paused.
+ * @retval FCSNAP_ESTATE     The VM is paused, or has no vsock device.
  * @retval FCSNAP_EFRAME     What answers there does not speak this protocol.
  * @retval FCSNAP_EPROTO     Firecracker's answer on its vsock socket was not understood.
  * @retval FCSNAP_ETIMEDOUT  The limit passed; the text says how far it came.

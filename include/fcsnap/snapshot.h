@@ -326,7 +326,8 @@ FCSNAP_API void fcsnap_restore_options_free(fcsnap_restore_options *options);
  * @retval FCSNAP_ENOENT         A disk of the VM is missing.
  * @retval FCSNAP_EACCES         A file, the state directory, /dev/kvm or userfaultfd cannot be
  *                               used.
- * @retval FCSNAP_ESNAPSHOT      A file of the snapshot is missing or malformed.
+ * @retval FCSNAP_ESNAPSHOT      A file of the snapshot is missing or malformed, or its directory
+ *                               was moved.
  * @retval FCSNAP_ECORRUPT       A file of the snapshot is damaged.
  * @retval FCSNAP_EINCOMPATIBLE  Huge pages cannot be mapped from a file; or this Firecracker or
  *                               machine cannot load the snapshot.

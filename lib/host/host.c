@@ -312,7 +312,7 @@ static int check_level(const struct fcsnap_host *host, uint32_t level)
 {
     int rc = check_new(host);
 
-    if (rc == 0 && (level > FCSNAP_LOG_DEBUG)) {
+    if (rc == 0 && level > FCSNAP_LOG_DEBUG) {
         rc = err_set(FCSNAP_EINVAL, "log level %u", level);
     }
     return rc;
