@@ -7,15 +7,21 @@
 #include <stdint.h>
 
 /*
- * Where the bytes of data runs come from. A source never blocks for what is
- * not at hand: it answers SOURCE_PENDING, fetches, and calls the waiter. It
- * is used by one pager thread at a time per waiter, by many pagers at once.
+ * Where the bytes of data runs come from. What has to be fetched first is
+ * SOURCE_PENDING, and the waiter is called once it is there. What is ready may
+ * still wait for the disk when it is read, as bytes of a file that are not in
+ * the page cache do: all sessions of the pager wait with it, as long as one
+ * read of that disk takes. A source is used by one pager thread at a time per
+ * waiter, by many pagers at once.
  */
 enum { SOURCE_READY = 0, SOURCE_PENDING = 1 };
 
-/* Who wants to know, by a call from any thread, that asking again is worth it. */
+/*
+ * Who wants to know, by a call from any thread, that asking again is worth it.
+ * It waits at one source at a time.
+ */
 struct source_waiter {
-    struct source_waiter *next; /* of the source, while it waits there */
+    struct source_waiter *next; /* of that source */
     void (*ready)(struct source_waiter *waiter);
 };
 
