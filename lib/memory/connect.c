@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
-#include "memory/session.h"
+#include "memory/fill.h"
 
 #include <errno.h>
 #include <inttypes.h>

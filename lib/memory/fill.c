@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "memory/fill.h"
+
 #include "memory/install.h"
-#include "memory/session.h"
+#include "memory/serve.h"
 
 #include <string.h>
 

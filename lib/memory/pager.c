@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/failpoint.h"
 #include "base/thread.h"
-#include "memory/session.h"
+#include "memory/fill.h"
+#include "memory/serve.h"
 
 #include <errno.h>
 #include <poll.h>

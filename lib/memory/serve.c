@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "memory/serve.h"
+
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "memory/install.h"
-#include "memory/session.h"
 #include "memory/uffd.h"
 
 #include <errno.h>

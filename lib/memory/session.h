@@ -9,7 +9,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* Inside of the pager: pager.c runs it, connect.c, serve.c and fill.c are its parts. */
+/*
+ * Inside of the pager: pager.c runs it; connect.c, and what serve.h and fill.h
+ * declare, are its parts.
+ */
 
 enum { DEFERRED_MAX = 256 };
 
@@ -134,33 +137,5 @@ void session_fail_with(struct session *s, const struct err *error);
 /* connect.c */
 void session_accept(struct session *s);
 void session_receive(struct session *s, uint32_t events);
-
-/* serve.c */
-enum served {
-    SERVED,
-    SERVED_LATER,   /* an event must be read first */
-    SERVED_PENDING, /* the source will call */
-    SERVED_NOT,     /* and never will: it was reported, or the process is gone */
-};
-
-/* Bytes of the image that are installed alike: whole pages of one region. */
-struct piece {
-    const struct region *region;
-    uint64_t start;
-    uint64_t end;
-    const struct run *run;
-    enum { PIECE_DATA, PIECE_ZERO, PIECE_MIXED } kind; /* mixed: one page of several runs */
-    bool quiet;                                        /* wake nobody: it should be there already */
-};
-
-void session_serve(struct session *s, uint32_t events);
-enum work session_retry(struct session *s);
-enum served session_put(struct session *s, const struct piece *piece);
-/* The page at this place, and the run that it is in. */
-struct piece session_page(const struct session *s, const struct region *region, uint64_t at);
-
-/* fill.c */
-void session_fill_start(struct session *s);
-enum work session_fill(struct session *s);
 
 #endif
