@@ -16,5 +16,7 @@ bool id_valid(const char *text)
 {
     uuid_t uuid;
 
-    return strlen(text) == ID_SIZE - 1 && uuid_parse(text, uuid) == 0;
+    /* uuid_parse() takes capitals, too: a second name for the same thing. */
+    return strlen(text) == ID_SIZE - 1 && strspn(text, "0123456789abcdef-") == ID_SIZE - 1 &&
+           uuid_parse(text, uuid) == 0;
 }
