@@ -7,7 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const names[] = { "off", "error", "warn", "info", "debug" };
+static const char *const names[] = { [LOG_OFF] = "off",
+                                     [LOG_ERROR] = "error",
+                                     [LOG_WARN] = "warn",
+                                     [LOG_INFO] = "info",
+                                     [LOG_DEBUG] = "debug" };
 
 void log_init(struct log *log)
 {

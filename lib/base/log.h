@@ -2,17 +2,22 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <fcsnap/host.h>
 #include <stdint.h>
 
-enum { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
-
-typedef void (*log_sink)(uint32_t level, const char *text, void *user_data);
+enum {
+    LOG_OFF = FCSNAP_LOG_OFF,
+    LOG_ERROR = FCSNAP_LOG_ERROR,
+    LOG_WARN = FCSNAP_LOG_WARN,
+    LOG_INFO = FCSNAP_LOG_INFO,
+    LOG_DEBUG = FCSNAP_LOG_DEBUG,
+};
 
 /* Where a host's messages go: a sink, else a descriptor. Set before threads start. */
 struct log {
     uint32_t level;
     int fd;
-    log_sink sink;
+    fcsnap_log_sink sink;
     void *user_data;
     void (*free)(void *user_data);
 };
