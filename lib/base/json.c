@@ -97,11 +97,6 @@ int json_copy(const json *value, json **out)
     return *out != NULL ? 0 : err_nomem();
 }
 
-bool json_equal(const json *a, const json *b)
-{
-    return cJSON_Compare(a, b, true);
-}
-
 enum json_kind json_kind(const json *value)
 {
     switch (value != NULL ? value->type & 0xff : cJSON_NULL) {
@@ -232,6 +227,9 @@ int json_set(json *object, const char *key, json *value)
 
 int json_set_string(json *object, const char *key, const char *text)
 {
+    if (text == NULL) {
+        return err_set(FCSNAP_EINVAL, "%s: no text", key);
+    }
     if (!utf8_valid(text, strlen(text))) {
         return err_set(FCSNAP_EINVAL, "%s: not UTF-8", key);
     }
@@ -363,17 +361,6 @@ int json_get_u64(const struct json_view *in, const char *key, uint64_t max, uint
         return refuse(in, key, cJSON_IsNumber(value) ? what : "a number");
     }
     *out = (uint64_t)value->valuedouble;
-    return 0;
-}
-
-int json_get_i64(const struct json_view *in, const char *key, int64_t *out)
-{
-    const json *value = json_get(in->value, key);
-
-    if (!is_whole(value, -(double)JSON_WHOLE_MAX, (double)JSON_WHOLE_MAX)) {
-        return refuse(in, key, cJSON_IsNumber(value) ? "a whole number" : "a number");
-    }
-    *out = (int64_t)value->valuedouble;
     return 0;
 }
 

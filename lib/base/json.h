@@ -32,7 +32,6 @@ int json_parse(const char *text, size_t size, size_t limit, int code, json **out
 
 void json_free(json *value);
 int json_copy(const json *value, json **out) MUST_CHECK;
-bool json_equal(const json *a, const json *b);
 
 /* Without white space; the caller frees the text with free(). */
 int json_print(const json *value, char **out) MUST_CHECK;
@@ -92,7 +91,6 @@ void json_view_of(const struct json_view *parent, const json *child, struct json
 
 int json_get_u64(const struct json_view *in, const char *key, uint64_t max,
                  uint64_t *out) MUST_CHECK;
-int json_get_i64(const struct json_view *in, const char *key, int64_t *out) MUST_CHECK;
 int json_get_bool(const struct json_view *in, const char *key, bool *out) MUST_CHECK;
 int json_get_string(const struct json_view *in, const char *key, const char **out) MUST_CHECK;
 int json_get_object(const struct json_view *in, const char *key, struct json_view *out) MUST_CHECK;

@@ -62,8 +62,8 @@ static int hex4(struct scan *scan, unsigned *out)
 
 static int scan_unicode(struct scan *scan)
 {
-    unsigned high;
-    unsigned low;
+    unsigned high = 0;
+    unsigned low = 0;
     int rc = hex4(scan, &high);
 
     if (rc < 0) {
@@ -346,7 +346,7 @@ static int find_member(struct scan *scan)
 {
     struct json_span *place;
     size_t start = scan->at;
-    size_t size;
+    size_t size = 0;
     int rc = scan_key(scan, &size);
 
     if (rc < 0) {
