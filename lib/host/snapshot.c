@@ -25,6 +25,8 @@ void snapshot_unref(struct fcsnap_snapshot *snapshot)
     if (atomic_fetch_sub(&snapshot->references, 1) != 1) {
         return;
     }
+    image_unref(snapshot->image);
+    pthread_mutex_destroy(&snapshot->mutex);
     manifest_free(&snapshot->manifest);
     fs_close(&snapshot->dir_fd);
     free(snapshot->path);
@@ -86,6 +88,7 @@ int snapshot_open(struct fcsnap_host *host, const char *name, struct fcsnap_snap
         return err_nomem();
     }
     atomic_init(&snapshot->references, 1);
+    pthread_mutex_init(&snapshot->mutex, NULL);
     snapshot->host = host;
     host_ref(host);
     snapshot->dir_fd = -1;
@@ -96,6 +99,51 @@ int snapshot_open(struct fcsnap_host *host, const char *name, struct fcsnap_snap
     }
     *out = snapshot;
     return 0;
+}
+
+static struct image *known_image(struct fcsnap_snapshot *snapshot)
+{
+    struct image *image;
+
+    pthread_mutex_lock(&snapshot->mutex);
+    image = snapshot->image;
+    if (image != NULL) {
+        image_ref(image);
+    }
+    pthread_mutex_unlock(&snapshot->mutex);
+    return image;
+}
+
+/* Keep an image, or none; VMs that were restored from the one before go on with it. */
+static void keep_image(struct fcsnap_snapshot *snapshot, struct image *image)
+{
+    struct image *before;
+
+    if (image != NULL) {
+        image_ref(image);
+    }
+    pthread_mutex_lock(&snapshot->mutex);
+    before = snapshot->image;
+    snapshot->image = image;
+    pthread_mutex_unlock(&snapshot->mutex);
+    image_unref(before);
+}
+
+int snapshot_check(struct fcsnap_snapshot *snapshot, bool verify, const atomic_bool *stop,
+                   struct image **out)
+{
+    struct restore_input input = { .dir_fd = snapshot->dir_fd,
+                                   .manifest = &snapshot->manifest,
+                                   .known = known_image(snapshot),
+                                   .verify = verify,
+                                   .stop = stop };
+    int rc = restore_open(&input, out);
+
+    if (rc == 0 && out != NULL && *out != input.known) {
+        keep_image(snapshot, *out);
+    }
+    image_unref(input.known);
+    return rc < 0 ? err_prefix("snapshot %s", snapshot->path) : 0;
 }
 
 int snapshot_check_place(const struct fcsnap_snapshot *snapshot)
@@ -170,6 +218,9 @@ int32_t fcsnap_snapshot_delete(fcsnap_snapshot *snapshot)
         rc = store_delete(dir_fd, snapshot->manifest.id);
         close(dir_fd);
     }
+    if (rc == 0) {
+        keep_image(snapshot, NULL); /* it would keep the disk space */
+    }
     return rc;
 }
 
@@ -190,12 +241,8 @@ struct verify_op {
 static int verify_work(struct job *job)
 {
     struct verify_op *verify = job->arg;
-    struct restore_input input = { .dir_fd = verify->snapshot->dir_fd,
-                                   .manifest = &verify->snapshot->manifest,
-                                   .verify = true,
-                                   .stop = &job->stop };
 
-    return restore_open(&input, NULL);
+    return snapshot_check(verify->snapshot, true, &job->stop, NULL);
 }
 
 static int verify_step(struct fcsnap_op *op)

@@ -3,6 +3,7 @@
 #define HOST_SNAPSHOT_H
 
 #include "host/host.h"
+#include "memory/image.h"
 #include "snapshot/manifest.h"
 
 #include <fcsnap/snapshot.h>
@@ -15,6 +16,9 @@ struct fcsnap_snapshot {
     char *path;
     bool ours; /* in the host's state directory */
     struct manifest manifest;
+
+    pthread_mutex_t mutex; /* the rest */
+    struct image *image;   /* of the first restore that needed one; the others share it */
 };
 
 struct fcsnap_restore_options {
@@ -29,6 +33,13 @@ int snapshot_open(struct fcsnap_host *host, const char *name,
 
 /* FCSNAP_ESNAPSHOT if its path leads to another directory than the open one by now. */
 int snapshot_check_place(const struct fcsnap_snapshot *snapshot) MUST_CHECK;
+
+/*
+ * Check the files against the manifest, with `verify` the memory too, and give
+ * the memory as an image, if `out` is not NULL. Blocks.
+ */
+int snapshot_check(struct fcsnap_snapshot *snapshot, bool verify, const atomic_bool *stop,
+                   struct image **out) MUST_CHECK;
 
 void snapshot_ref(struct fcsnap_snapshot *snapshot);
 void snapshot_unref(struct fcsnap_snapshot *snapshot);

@@ -2,7 +2,6 @@
 #include "base/sock.h"
 #include "host/snapshot.h"
 #include "host/start.h"
-#include "snapshot/restore.h"
 #include "vmm/config.h"
 
 #include <stdio.h>
@@ -49,17 +48,13 @@ static int check_step(struct fcsnap_op *op)
 static int open_work(struct job *job)
 {
     struct restore_op *restore = job->arg;
-    struct restore_input input = { .dir_fd = restore->snapshot->dir_fd,
-                                   .manifest = &restore->snapshot->manifest,
-                                   .verify = restore->options.verify,
-                                   .stop = &job->stop };
-    int rc = restore_open(&input, is_paged(restore) ? &restore->image : NULL);
+    int rc = snapshot_check(restore->snapshot, restore->options.verify, &job->stop,
+                            is_paged(restore) ? &restore->image : NULL);
 
-    if (rc < 0) {
-        return err_prefix("snapshot %s", restore->snapshot->path);
+    if (rc == 0) {
+        vm_reached(restore->start.vm, VM_PHASE_IMAGE_OPEN);
     }
-    vm_reached(restore->start.vm, VM_PHASE_IMAGE_OPEN);
-    return 0;
+    return rc;
 }
 
 static int open_image(struct restore_op *restore)

@@ -6,18 +6,6 @@
 #include "memory/index_build.h"
 #include "snapshot/digest.h"
 
-static int check_files(const struct restore_input *input)
-{
-    const struct manifest *manifest = input->manifest;
-    int rc =
-        digest_check(input->dir_fd, VMSTATE_FILE, manifest->vmstate.size, manifest->vmstate.xxh3);
-
-    if (rc == 0) {
-        rc = digest_check(input->dir_fd, INDEX_FILE, manifest->index.size, manifest->index.xxh3);
-    }
-    return rc;
-}
-
 static int check_index(const struct manifest *manifest, const struct index *index)
 {
     if (index->page_size != manifest->page_size ||
@@ -33,8 +21,10 @@ static int open_image(const struct restore_input *input, int memory_fd, struct i
 {
     struct index index;
     struct layer layer = { .index = &index, .memory_fd = memory_fd };
-    int rc = index_read(input->dir_fd, INDEX_FILE, &index);
+    const struct manifest_file *file = &input->manifest->index;
+    int rc = digest_check(input->dir_fd, INDEX_FILE, file->size, file->xxh3);
 
+    rc = rc < 0 ? rc : index_read(input->dir_fd, INDEX_FILE, &index);
     if (rc < 0) {
         return rc;
     }
@@ -49,19 +39,31 @@ static int open_image(const struct restore_input *input, int memory_fd, struct i
     return rc;
 }
 
+static int share_image(struct image *known, struct image **out)
+{
+    if (out != NULL) {
+        image_ref(known);
+        *out = known;
+    }
+    return 0;
+}
+
 int restore_open(const struct restore_input *input, struct image **out)
 {
+    const struct manifest *manifest = input->manifest;
     int memory_fd = -1;
     int rc = FAILPOINT("restore", "files");
 
     if (rc == 0) {
-        rc = check_files(input);
+        rc = digest_check(input->dir_fd, VMSTATE_FILE, manifest->vmstate.size,
+                          manifest->vmstate.xxh3);
     }
     if (rc == 0) {
-        rc = digest_open(input->dir_fd, MEMORY_FILE, input->manifest->memory.size, &memory_fd);
+        rc = digest_open(input->dir_fd, MEMORY_FILE, manifest->memory.size, &memory_fd);
     }
     if (rc == 0) {
-        rc = open_image(input, memory_fd, out);
+        rc = input->known != NULL && !input->verify ? share_image(input->known, out)
+                                                    : open_image(input, memory_fd, out);
     }
     fs_close(&memory_fd);
     return rc;

@@ -9,7 +9,8 @@
 struct restore_input {
     int dir_fd;
     const struct manifest *manifest;
-    bool verify; /* the memory too, whole */
+    struct image *known; /* of an earlier call, or NULL: saves reading the index again */
+    bool verify;         /* the memory too, whole */
     const atomic_bool *stop;
 };
 

@@ -450,6 +450,36 @@ static void test_replaced_while_loading(void **state)
     fcsnap_snapshot_free(snapshot);
 }
 
+static void expect_restores(fcsnap_snapshot *snapshot)
+{
+    fcsnap_vm *vm = restore(snapshot, FCSNAP_MEMORY_LAZY);
+
+    expect_filled(vm, 0, PAGES(4), SEED);
+    stop(vm);
+}
+
+/* Restores of one handle share what the first one read, but not the look at the files. */
+static void test_shared(void **state)
+{
+    fcsnap_snapshot *snapshot;
+    fcsnap_vm *vm;
+
+    (void)state;
+    CHECK_OK(fcsnap_snapshot_open(bed.host, id, &snapshot));
+    expect_restores(snapshot);
+    assert_int_equal(unlink(path_of("memory.index")), 0);
+    expect_restores(snapshot);
+    CHECK_ERR(fcsnap_snapshot_verify(snapshot, LIMIT), FCSNAP_ESNAPSHOT, "memory.index: missing");
+    flip("vmstate", 9);
+    CHECK_ERR(fcsnap_vm_restore(snapshot, NULL, LIMIT, &vm), FCSNAP_ECORRUPT, "vmstate");
+    flip("vmstate", 9);
+    assert_int_equal(truncate(path_of("memory"), GUEST_MIB / 2 << 20), 0);
+    CHECK_ERR(fcsnap_vm_restore(snapshot, NULL, LIMIT, &vm), FCSNAP_ECORRUPT, "memory: 16777216");
+    assert_null(vm);
+    bed_expect(0);
+    fcsnap_snapshot_free(snapshot);
+}
+
 #define SNAPSHOT_TEST(function)                                                                    \
     cmocka_unit_test_setup_teardown(function, snapshot_set_up, bed_tear_down)
 
@@ -465,6 +495,7 @@ int main(void)
         SNAPSHOT_TEST(test_foreign_id),     SNAPSHOT_TEST(test_other_size),
         SNAPSHOT_TEST(test_linked_files),   SNAPSHOT_TEST(test_moved),
         SNAPSHOT_TEST(test_replaced),       SNAPSHOT_TEST(test_replaced_while_loading),
+        SNAPSHOT_TEST(test_shared),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
