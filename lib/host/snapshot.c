@@ -308,7 +308,7 @@ static int make(fcsnap_snapshot *snapshot, int64_t timeout_ms, struct verify_op 
 
 int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms)
 {
-    struct verify_op *verify;
+    struct verify_op *verify = NULL;
     int rc;
 
     err_enter("fcsnap_snapshot_verify");
@@ -318,7 +318,7 @@ int32_t fcsnap_snapshot_verify(fcsnap_snapshot *snapshot, int64_t timeout_ms)
 
 int32_t fcsnap_snapshot_verify_start(fcsnap_snapshot *snapshot, int64_t timeout_ms, fcsnap_op **out)
 {
-    struct verify_op *verify;
+    struct verify_op *verify = NULL;
     int rc;
 
     err_enter("fcsnap_snapshot_verify_start");

@@ -163,7 +163,7 @@ static int make(fcsnap_host *host, const fcsnap_config *config, int64_t timeout_
 int32_t fcsnap_vm_boot(fcsnap_host *host, const fcsnap_config *config, int64_t timeout_ms,
                        fcsnap_vm **out)
 {
-    struct boot_op *boot;
+    struct boot_op *boot = NULL;
     int rc;
 
     err_enter("fcsnap_vm_boot");
@@ -178,7 +178,7 @@ int32_t fcsnap_vm_boot(fcsnap_host *host, const fcsnap_config *config, int64_t t
 int32_t fcsnap_vm_boot_start(fcsnap_host *host, const fcsnap_config *config, int64_t timeout_ms,
                              fcsnap_op **out)
 {
-    struct boot_op *boot;
+    struct boot_op *boot = NULL;
     int rc;
 
     err_enter("fcsnap_vm_boot_start");

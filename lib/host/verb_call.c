@@ -202,7 +202,7 @@ static int make(struct fcsnap_rpc *rpc, const char *method, const char *params, 
 int32_t fcsnap_rpc_call(fcsnap_rpc *rpc, const char *method, const char *params, int64_t timeout_ms,
                         char **result)
 {
-    struct call_op *call;
+    struct call_op *call = NULL;
     int rc;
 
     err_enter("fcsnap_rpc_call");
@@ -225,7 +225,7 @@ int32_t fcsnap_rpc_call(fcsnap_rpc *rpc, const char *method, const char *params,
 int32_t fcsnap_rpc_call_start(fcsnap_rpc *rpc, const char *method, const char *params,
                               int64_t timeout_ms, fcsnap_op **out)
 {
-    struct call_op *call;
+    struct call_op *call = NULL;
     int rc;
 
     err_enter("fcsnap_rpc_call_start");

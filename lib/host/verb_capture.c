@@ -356,7 +356,7 @@ static int make(fcsnap_vm *vm, int64_t timeout_ms, struct capture_op **out)
 
 int32_t fcsnap_snapshot_create(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_snapshot **out)
 {
-    struct capture_op *capture;
+    struct capture_op *capture = NULL;
     int rc;
 
     err_enter("fcsnap_snapshot_create");
@@ -379,7 +379,7 @@ int32_t fcsnap_snapshot_create(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_snapsho
 
 int32_t fcsnap_snapshot_create_start(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_op **out)
 {
-    struct capture_op *capture;
+    struct capture_op *capture = NULL;
     int rc;
 
     err_enter("fcsnap_snapshot_create_start");

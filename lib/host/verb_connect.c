@@ -238,7 +238,7 @@ static int make(struct fcsnap_vm *vm, uint32_t port, int64_t timeout_ms, struct 
 
 int32_t fcsnap_rpc_open(fcsnap_vm *vm, uint32_t port, int64_t timeout_ms, fcsnap_rpc **out)
 {
-    struct connect_op *connect;
+    struct connect_op *connect = NULL;
     int rc;
 
     err_enter("fcsnap_rpc_open");
@@ -261,7 +261,7 @@ int32_t fcsnap_rpc_open(fcsnap_vm *vm, uint32_t port, int64_t timeout_ms, fcsnap
 
 int32_t fcsnap_rpc_open_start(fcsnap_vm *vm, uint32_t port, int64_t timeout_ms, fcsnap_op **out)
 {
-    struct connect_op *connect;
+    struct connect_op *connect = NULL;
     int rc;
 
     err_enter("fcsnap_rpc_open_start");

@@ -198,7 +198,7 @@ static int make(fcsnap_vm *vm, const struct verb *verb, int64_t timeout_ms, stru
 
 static int run_state(fcsnap_vm *vm, uint32_t target, int64_t timeout_ms)
 {
-    struct control_op *control;
+    struct control_op *control = NULL;
     int rc = make(vm, &state_verb, timeout_ms, &control);
 
     if (rc < 0) {
@@ -210,7 +210,7 @@ static int run_state(fcsnap_vm *vm, uint32_t target, int64_t timeout_ms)
 
 static int start_state(fcsnap_vm *vm, uint32_t target, int64_t timeout_ms, fcsnap_op **out)
 {
-    struct control_op *control;
+    struct control_op *control = NULL;
     int rc;
 
     if (out == NULL) {
@@ -302,7 +302,7 @@ static int fill_request(struct control_op *control, const struct api_request *re
 static int make_request(fcsnap_vm *vm, const struct api_request *request, int64_t timeout_ms,
                         struct control_op **out)
 {
-    struct control_op *control;
+    struct control_op *control = NULL;
     int rc = check_request(request->method, request->path, request->body);
 
     if (rc == 0) {
@@ -333,7 +333,7 @@ int32_t fcsnap_vm_api(fcsnap_vm *vm, const char *method, const char *path, const
                       int64_t timeout_ms, int32_t *status, char **response)
 {
     struct api_request request = { method, path, body };
-    struct control_op *control;
+    struct control_op *control = NULL;
     int rc;
 
     err_enter("fcsnap_vm_api");
@@ -359,7 +359,7 @@ int32_t fcsnap_vm_api_start(fcsnap_vm *vm, const char *method, const char *path,
                             int64_t timeout_ms, fcsnap_op **out)
 {
     struct api_request request = { method, path, body };
-    struct control_op *control;
+    struct control_op *control = NULL;
     int rc;
 
     err_enter("fcsnap_vm_api_start");

@@ -313,7 +313,7 @@ static int make(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options
 int32_t fcsnap_vm_restore(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options,
                           int64_t timeout_ms, fcsnap_vm **out)
 {
-    struct restore_op *restore;
+    struct restore_op *restore = NULL;
     int rc;
 
     err_enter("fcsnap_vm_restore");
@@ -328,7 +328,7 @@ int32_t fcsnap_vm_restore(fcsnap_snapshot *snapshot, const fcsnap_restore_option
 int32_t fcsnap_vm_restore_start(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options,
                                 int64_t timeout_ms, fcsnap_op **out)
 {
-    struct restore_op *restore;
+    struct restore_op *restore = NULL;
     int rc;
 
     err_enter("fcsnap_vm_restore_start");

@@ -67,7 +67,7 @@ static int make(fcsnap_vm *vm, bool kill, int64_t timeout_ms, struct stop_op **o
 
 static int run_stop(fcsnap_vm *vm, bool kill, int64_t timeout_ms)
 {
-    struct stop_op *stop;
+    struct stop_op *stop = NULL;
     int rc;
 
     if (vm == NULL) {
@@ -88,7 +88,7 @@ int32_t fcsnap_vm_stop(fcsnap_vm *vm, int64_t timeout_ms)
 
 int32_t fcsnap_vm_stop_start(fcsnap_vm *vm, int64_t timeout_ms, fcsnap_op **out)
 {
-    struct stop_op *stop;
+    struct stop_op *stop = NULL;
     int rc;
 
     err_enter("fcsnap_vm_stop_start");
