@@ -6,7 +6,7 @@
 #include "bench.h"
 #include "floor.h"
 
-enum { ROUNDS = 30, WARM_UP = 3, MEM_MIB = 128 };
+enum { ROUNDS = 90, WARM_UP = 3, MEM_MIB = 128 };
 
 struct bench {
     fcsnap_host *host;
@@ -52,22 +52,27 @@ static void remove_snapshot(struct bench *bench)
 }
 
 /*
- * Firecracker's load waits for the kernel's next tick somewhere, 4 ms away at
- * most here. Rounds without a pause between them fall into step with the ticks,
- * so that one kind always waits and another never does: begin at any phase.
+ * Firecracker's load waits for the kernel's next tick somewhere. Rounds that
+ * follow each other at once fall into step with the ticks, so that one kind
+ * always waits and another never does: each round has its own phase instead,
+ * the same for all kinds, of a period that ticks of 1, 4 and 10 ms divide.
  */
-static void leave_step(void)
+static void await_phase(int round)
 {
-    nanosleep(&(struct timespec){ .tv_nsec = rand() % 8000000 }, NULL);
+    enum { PERIOD_NS = 20000000 };
+    int64_t phase = (int64_t)round * PERIOD_NS / ROUNDS;
+    int64_t now = bench_ns();
+    int64_t start = now - now % PERIOD_NS + PERIOD_NS + phase;
+    struct timespec due = { start / 1000000000, start % 1000000000 };
+
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
 }
 
 static int64_t run_floor(struct bench *bench)
 {
-    int64_t start;
+    int64_t start = bench_ns();
     int64_t end;
 
-    leave_step();
-    start = bench_ns();
     floor_restore(&bench->floor);
     end = bench_ns();
     floor_end(&bench->floor);
@@ -76,13 +81,11 @@ static int64_t run_floor(struct bench *bench)
 
 static int64_t run_ours(struct bench *bench, const fcsnap_restore_options *options, char **phases)
 {
-    int64_t start;
+    int64_t start = bench_ns();
     int64_t end;
     fcsnap_vm *vm;
     fcsnap_rpc *rpc;
 
-    leave_step();
-    start = bench_ns();
     MUST(fcsnap_vm_restore(bench->snapshot, options, 10000, &vm));
     MUST(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, 10000, &rpc));
     MUST(fcsnap_rpc_call(rpc, "ping", NULL, 10000, NULL));
@@ -130,8 +133,11 @@ int main(int argc, char **argv)
     for (int i = -WARM_UP; i < ROUNDS; i++) {
         int at = i < 0 ? 0 : i;
 
+        await_phase(at);
         samples[0][at] = run_floor(&bench);
+        await_phase(at);
         samples[1][at] = run_ours(&bench, bench.file, &bench.phases[0]);
+        await_phase(at);
         samples[2][at] = run_ours(&bench, bench.lazy, &bench.phases[1]);
     }
     for (int i = 0; i < 3; i++) {
