@@ -7,7 +7,7 @@
 
 #include <sys/stat.h>
 
-enum { ROUNDS = 7, MEM_MIB = 1024, DATA_MIB = 157 };
+enum { ROUNDS = 9, MEM_MIB = 1024, DATA_MIB = 157 };
 
 struct bench {
     fcsnap_host *host;
@@ -27,6 +27,8 @@ static fcsnap_vm *boot(struct bench *bench)
     MUST(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, 10000, &rpc));
     MUST(fcsnap_rpc_call(rpc, "mem.fill", params, 30000, NULL));
     fcsnap_rpc_free(rpc);
+    /* What others wrote before is not for our fsync to wait for. */
+    sync();
     return vm;
 }
 
