@@ -17,7 +17,7 @@ LIB_MEMORY := connect file fill handshake image index index_build install pager 
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel frame vsock
-LIB_HOST := host paths result rpc slot snapshot start verb_boot verb_call verb_capture \
+LIB_HOST := host paths result rpc settings slot snapshot start verb_boot verb_call verb_capture \
 	verb_connect verb_control verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop

@@ -5,7 +5,6 @@
 #include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/thread.h"
-#include "base/utf8.h"
 #include "host/paths.h"
 #include "host/vm.h"
 #include "memory/pager.h"
@@ -254,107 +253,6 @@ int32_t fcsnap_host_new(fcsnap_host **out)
     return 0;
 }
 
-static int check_new(const struct fcsnap_host *host)
-{
-    if (host == NULL) {
-        return err_set(FCSNAP_EINVAL, "the host is NULL");
-    }
-    return host->state == HOST_NEW ? 0 : err_set(FCSNAP_ESTATE, "the host was opened");
-}
-
-static int set_path(struct fcsnap_host *host, char **field, const char *path)
-{
-    char *copy;
-    int rc = check_new(host);
-
-    if (rc < 0) {
-        return rc;
-    }
-    if (path == NULL || path[0] == '\0') {
-        return err_set(FCSNAP_EINVAL, "the path is empty");
-    }
-    rc = fs_absolute(path, &copy);
-    if (rc < 0) {
-        return rc;
-    }
-    free(*field);
-    *field = copy;
-    return 0;
-}
-
-/* It becomes part of requests and manifests, which are JSON. */
-static int check_utf8(const char *path)
-{
-    char quoted[ERR_QUOTE + 1];
-
-    return utf8_valid(path, strlen(path))
-               ? 0
-               : err_set(FCSNAP_EINVAL, "state directory %s: the path is not UTF-8",
-                         err_quote(quoted, path, strlen(path)));
-}
-
-int32_t fcsnap_host_set_state_dir(fcsnap_host *host, const char *path)
-{
-    int rc;
-
-    err_enter("fcsnap_host_set_state_dir");
-    rc = path != NULL ? check_utf8(path) : 0;
-    return rc < 0 ? rc : set_path(host, host != NULL ? &host->state_dir : NULL, path);
-}
-
-int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *path)
-{
-    err_enter("fcsnap_host_set_firecracker");
-    return set_path(host, host != NULL ? &host->firecracker : NULL, path);
-}
-
-static int check_level(const struct fcsnap_host *host, uint32_t level)
-{
-    int rc = check_new(host);
-
-    if (rc == 0 && level > FCSNAP_LOG_DEBUG) {
-        rc = err_set(FCSNAP_EINVAL, "log level %u", level);
-    }
-    return rc;
-}
-
-int32_t fcsnap_host_set_log_fd(fcsnap_host *host, int32_t fd, uint32_t level)
-{
-    int rc;
-
-    err_enter("fcsnap_host_set_log_fd");
-    rc = check_level(host, level);
-    if (rc == 0 && fd < 0) {
-        rc = err_set(FCSNAP_EINVAL, "descriptor %d", fd);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    log_close(&host->log);
-    host->log = (struct log){ .level = level, .fd = fd };
-    return 0;
-}
-
-int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink sink, void *user_data,
-                                 void (*free_data)(void *user_data), uint32_t level)
-{
-    int rc;
-
-    err_enter("fcsnap_host_set_log_sink");
-    rc = check_level(host, level);
-    if (rc == 0 && sink == NULL) {
-        rc = err_set(FCSNAP_EINVAL, "the sink is NULL");
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    log_close(&host->log);
-    host->log = (struct log){
-        .level = level, .fd = -1, .sink = sink, .user_data = user_data, .free = free_data
-    };
-    return 0;
-}
-
 static int find_paths(struct fcsnap_host *host)
 {
     int rc = 0;
@@ -363,7 +261,7 @@ static int find_paths(struct fcsnap_host *host)
         rc = path_of_state(&host->state_dir);
     }
     if (rc == 0) {
-        rc = check_utf8(host->state_dir);
+        rc = path_check_state(host->state_dir);
     }
     if (rc == 0 && host->firecracker == NULL) {
         rc = path_of_firecracker(&host->firecracker);
@@ -422,7 +320,7 @@ int32_t fcsnap_host_open(fcsnap_host *host)
     int rc;
 
     err_enter("fcsnap_host_open");
-    rc = check_new(host);
+    rc = host_check_new(host);
     if (rc < 0) {
         return rc;
     }

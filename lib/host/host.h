@@ -51,6 +51,9 @@ struct fcsnap_host {
 /* 0 if the host can be used by this process. */
 int host_check(struct fcsnap_host *host) MUST_CHECK;
 
+/* 0 if it was not opened yet. */
+int host_check_new(const struct fcsnap_host *host) MUST_CHECK;
+
 /*
  * False in a child that fork() made after the host was opened: there its
  * locks may be held for ever, and its processes and descriptors are the

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,4 +88,14 @@ int path_of_firecracker(char **out)
         rc = *out == NULL ? err_nomem() : 0;
     }
     return rc;
+}
+
+int path_check_state(const char *path)
+{
+    char quoted[ERR_QUOTE + 1];
+
+    return utf8_valid(path, strlen(path))
+               ? 0
+               : err_set(FCSNAP_EINVAL, "state directory %s: the path is not UTF-8",
+                         err_quote(quoted, path, strlen(path)));
 }

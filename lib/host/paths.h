@@ -9,6 +9,9 @@
 /* FCSNAP_STATE_DIR, XDG_STATE_HOME/fcsnap, /var/lib/fcsnap for root, HOME/.local/state/fcsnap. */
 int path_of_state(char **out) MUST_CHECK;
 
+/* 0 if it can be a state directory's: it becomes part of requests and manifests, which are JSON. */
+int path_check_state(const char *path) MUST_CHECK;
+
 /* FCSNAP_FIRECRACKER, else "firecracker" on PATH, else the bare name. */
 int path_of_firecracker(char **out) MUST_CHECK;
 
