@@ -17,6 +17,28 @@ static void release(struct task *task)
     op_unref(OF_TASK(task));
 }
 
+/* With the mutex held. */
+static void tell(struct fcsnap_op *op)
+{
+    if (op->ended) {
+        return;
+    }
+    op->ended = true;
+    if (op->events != NULL) {
+        event_post(op->events, &op->event, EVENT_OP_ENDED);
+    }
+    pthread_cond_broadcast(&op->cond);
+}
+
+static void tell_late(struct timer *timer)
+{
+    struct fcsnap_op *op = OF_DEADLINE(timer);
+
+    pthread_mutex_lock(&op->mutex);
+    tell(op);
+    pthread_mutex_unlock(&op->mutex);
+}
+
 static void end(struct fcsnap_op *op)
 {
     reactor_timer_clear(op->reactor, &op->deadline_timer);
@@ -26,16 +48,13 @@ static void end(struct fcsnap_op *op)
         op->verb->done(op);
     }
     pthread_mutex_lock(&op->mutex);
-    op->ended = true;
-    if (op->events != NULL) {
-        event_post(op->events, &op->event, EVENT_OP_ENDED);
-    }
-    pthread_cond_broadcast(&op->cond);
+    op->over = true;
+    tell(op);
     pthread_mutex_unlock(&op->mutex);
     if (op->listener != NULL) {
         op->listener->ended(op->listener, op);
     }
-    /* A wake may have queued the task just before `ended` forbade more. */
+    /* A wake may have queued the task just before `over` forbade more. */
     op->task.run = release;
     reactor_post(op->reactor, &op->task);
 }
@@ -45,6 +64,19 @@ static void enter(struct fcsnap_op *op, const struct step *step)
     op->step = step;
     op->entered = false;
     reactor_timer_clear(op->reactor, &op->retry_timer);
+}
+
+/* Whoever waits for the undo does so until then at most. */
+static void limit_undo(struct fcsnap_op *op)
+{
+    int64_t now = clock_ns();
+
+    reactor_timer_clear(op->reactor, &op->deadline_timer);
+    if (op->verb->behind && op->deadline != DEADLINE_NEVER) {
+        op->deadline_timer.fire = tell_late;
+        reactor_timer(op->reactor, &op->deadline_timer,
+                      (op->deadline > now ? op->deadline : now) + OP_GRACE_NS);
+    }
 }
 
 /* The first error stays; what goes wrong while undoing is not news. */
@@ -61,7 +93,7 @@ static void fail(struct fcsnap_op *op)
     pthread_mutex_unlock(&op->mutex);
     op->undoing = true;
     enter(op, op->verb->undo != NULL ? op->verb->undo : nothing);
-    reactor_timer_clear(op->reactor, &op->deadline_timer);
+    limit_undo(op);
 }
 
 /* True when the operation must not go on: this thread's failure says why. */
@@ -170,7 +202,7 @@ void op_start(struct fcsnap_op *op)
 void op_wake(struct fcsnap_op *op)
 {
     pthread_mutex_lock(&op->mutex);
-    if (!op->ended) {
+    if (!op->over) {
         reactor_post(op->reactor, &op->task);
     }
     pthread_mutex_unlock(&op->mutex);

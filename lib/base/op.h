@@ -20,8 +20,15 @@
  * When a step fails, the deadline passes or the caller cancels, the verb's
  * undo table runs to its end, without a deadline, and the operation ends
  * with the first error. A step marked `shield` is not interrupted by cancel.
+ *
+ * What waits for an operation of a verb marked `behind` learns of its failure
+ * soon after the deadline, even if the undo takes longer: that goes on behind
+ * it, and until its end the operation keeps what it holds.
  */
 enum { STEP_DONE = 0, STEP_WAIT = 1 };
+
+/* How long after the deadline the waiters still wait for the end of the undo. */
+enum { OP_GRACE_NS = 50 * 1000 * 1000 };
 
 struct fcsnap_op;
 
@@ -36,13 +43,15 @@ struct verb {
     const char *name;
     const struct step *steps; /* ends with an empty row */
     const struct step *undo;  /* may be NULL */
+    bool behind;
     /* How far the current step came, for the text of a timeout; may be NULL. */
     void (*explain)(struct fcsnap_op *op, char *out, size_t size);
-    void (*done)(struct fcsnap_op *op); /* on the reactor, before waiters see the end; or NULL */
+    /* On the reactor, before waiters see the end, if that was not told already; or NULL. */
+    void (*done)(struct fcsnap_op *op);
     void (*free)(struct fcsnap_op *op); /* with the last reference, on any thread */
 };
 
-/* Who is told on the reactor that an operation ended. */
+/* Who is told on the reactor that an operation is over. */
 struct op_listener {
     void (*ended)(struct op_listener *listener, struct fcsnap_op *op);
 };
@@ -73,7 +82,8 @@ struct fcsnap_op {
 
     pthread_mutex_t mutex; /* the rest, and `error` once ended */
     pthread_cond_t cond;
-    bool ended;
+    bool ended;       /* for who waits */
+    bool over;        /* and nothing of it goes on behind */
     struct err error; /* code 0: none */
 };
 
@@ -81,7 +91,7 @@ struct fcsnap_op {
 void op_init(struct fcsnap_op *op, const struct verb *verb, struct reactor *reactor,
              int64_t timeout_ms);
 
-/* Start it; it keeps a reference of its own until it ended. */
+/* Start it; it keeps a reference of its own until it is over. */
 void op_start(struct fcsnap_op *op);
 
 /* Any thread that holds a reference: call the current step again. */

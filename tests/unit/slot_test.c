@@ -50,25 +50,29 @@ static void nothing(void *arg)
     (void)arg;
 }
 
+static const struct step steps[] = { { "slot", "waiting for others", take_step, false },
+                                     { "hold", "working", hold_step, false },
+                                     { "leave", "leaving", leave_step, false },
+                                     { 0 } };
+static const struct step undo[] = { { "leave", "leaving", leave_step, false }, { 0 } };
+static const struct verb verb = { .name = "test", .steps = steps, .undo = undo, .free = free_turn };
+
 /* It holds the slot or is queued when this returns. */
-static struct turn *start(int64_t timeout_ms)
+static struct turn *start_verb(const struct verb *which, int64_t timeout_ms)
 {
-    static const struct step steps[] = { { "slot", "waiting for others", take_step, false },
-                                         { "hold", "working", hold_step, false },
-                                         { "leave", "leaving", leave_step, false },
-                                         { 0 } };
-    static const struct step undo[] = { { "leave", "leaving", leave_step, false }, { 0 } };
-    static const struct verb verb = {
-        .name = "test", .steps = steps, .undo = undo, .free = free_turn
-    };
     struct turn *turn = calloc(1, sizeof(*turn));
 
     assert_non_null(turn);
     atomic_init(&turn->go, false);
-    op_init(&turn->op, &verb, reactor, timeout_ms);
+    op_init(&turn->op, which, reactor, timeout_ms);
     op_start(&turn->op);
     on_reactor(reactor, nothing, NULL);
     return turn;
+}
+
+static struct turn *start(int64_t timeout_ms)
+{
+    return start_verb(&verb, timeout_ms);
 }
 
 static void let_go(struct turn *turn)
@@ -170,14 +174,52 @@ static void test_holder_fails(void **state)
     finish(next, 2);
 }
 
+static const struct step slow_undo[] = { { "hold", "working", hold_step, false },
+                                         { "leave", "leaving", leave_step, false },
+                                         { 0 } };
+static const struct verb behind = { .name = "test",
+                                    .steps = steps,
+                                    .undo = slow_undo,
+                                    .behind = true,
+                                    .free = free_turn };
+
+/* Its waiter knows that it failed; the slot is its own until its undo is done. */
+static void test_undo_behind(void **state)
+{
+    struct turn *late = start_verb(&behind, 5);
+    struct turn *next = start(-1);
+
+    (void)state;
+    CHECK_ERR(op_wait(&late->op, deadline_in(20000)), FCSNAP_ETIMEDOUT, "working: not done");
+    assert_true(op_has_ended(&late->op));
+    op_cancel(&late->op);
+    on_reactor(reactor, nothing, NULL);
+    assert_int_equal(next->place, 0);
+    let_go(late);
+    op_unref(&late->op);
+    finish(next, 2);
+}
+
+/* Without a limit nobody is told before the undo is done. */
+static void test_undo_behind_no_limit(void **state)
+{
+    struct turn *canceled = start_verb(&behind, -1);
+
+    (void)state;
+    op_cancel(&canceled->op);
+    CHECK_ERR(op_wait(&canceled->op, deadline_in(2 * OP_GRACE_NS / NS_PER_MS)), FCSNAP_EINPROGRESS,
+              "goes on");
+    let_go(canceled);
+    CHECK_ERR(op_wait(&canceled->op, deadline_in(20000)), FCSNAP_ECANCELED, "canceled");
+    op_unref(&canceled->op);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, each_setup, each_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_in_order),
-        TEST(test_waiting_counts),
-        TEST(test_leave_while_queued),
-        TEST(test_holder_fails),
+        TEST(test_in_order),     TEST(test_waiting_counts), TEST(test_leave_while_queued),
+        TEST(test_holder_fails), TEST(test_undo_behind),    TEST(test_undo_behind_no_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
