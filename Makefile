@@ -17,8 +17,8 @@ LIB_MEMORY := connect file fill handshake image index index_build install pager 
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel frame vsock
-LIB_HOST := host paths result rpc settings slot snapshot start verb_boot verb_call verb_capture \
-	verb_connect verb_control verb_restore verb_stop vm vm_info
+LIB_HOST := host paths result rpc settings slot snapshot start state verb_boot verb_call \
+	verb_capture verb_connect verb_control verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
 BENCHES := restore capture
@@ -31,7 +31,7 @@ UNIT_TESTS := api buf channel clock config config_check console error event fail
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS := bad_config bad_snapshot capture clones guest host_close lazy machine main stop
+REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main stop
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy
 VALGRIND_REAL_TESTS :=

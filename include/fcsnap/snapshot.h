@@ -34,7 +34,8 @@ extern "C" {
  *
  * A running VM is paused and resumed; a paused one stays paused. All vsock
  * connections of the VM are reset, those of other programs too. On failure
- * nothing remains on disk.
+ * nothing remains on disk; if the limit passed while Firecracker was writing,
+ * that holds, and the VM goes on, once it is done.
  *
  * @param[in]  vm          A VM. Borrowed.
  * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
@@ -49,7 +50,7 @@ extern "C" {
  * @retval FCSNAP_ENOSPC     The disk is full; the VM goes on as it was.
  * @retval FCSNAP_EACCES     A file may not be written; the VM goes on as it was.
  * @retval FCSNAP_ESYSTEM    A file could not be written; the VM goes on as it was.
- * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM was killed if Firecracker was at work.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM goes on as it was, if Firecracker answers.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED    The host is closed.
  * @retval FCSNAP_ENOMEM     Out of memory.

@@ -13,8 +13,11 @@
  *
  * Calls that change a VM run one at a time; waiting for the call before
  * counts against the limit. A limit that passes while Firecracker works on
- * boot, pause, resume, snapshot or restore leaves nobody knowing what the VM
- * is: it is killed.
+ * boot or restore ends the VM that was to be. When it passes during a pause,
+ * resume or snapshot, the call returns, and behind it Firecracker's answer is
+ * awaited and the VM gets the state that it had before; the calls after it
+ * wait for that. A Firecracker that gives no answer for 10 seconds, and 10 ms
+ * more for each MiB of memory, is killed: see fcsnap_vm_fault().
  * @{
  */
 
@@ -109,7 +112,7 @@ FCSNAP_API int32_t fcsnap_op_take_vm(fcsnap_op *op, fcsnap_vm **out);
  * @retval FCSNAP_EDIED      The VM has exited.
  * @retval FCSNAP_EVMM       Firecracker refused.
  * @retval FCSNAP_EPROTO     What it answered is not HTTP.
- * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM was killed if Firecracker was at work.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM will be as it was before.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED    The host is closed.
  * @retval FCSNAP_ENOMEM     Out of memory.
@@ -147,7 +150,7 @@ FCSNAP_API int32_t fcsnap_vm_pause_start(fcsnap_vm *vm, int64_t timeout_ms, fcsn
  * @retval FCSNAP_EDIED      The VM has exited.
  * @retval FCSNAP_EVMM       Firecracker refused.
  * @retval FCSNAP_EPROTO     What it answered is not HTTP.
- * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM was killed if Firecracker was at work.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed; the VM will be as it was before.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED    The host is closed.
  * @retval FCSNAP_ENOMEM     Out of memory.

@@ -3,7 +3,7 @@
 #include "base/fs.h"
 #include "host/result.h"
 #include "host/snapshot.h"
-#include "host/vm.h"
+#include "host/state.h"
 #include "snapshot/capture.h"
 #include "snapshot/store.h"
 #include "vmm/swap.h"
@@ -15,7 +15,7 @@
  * Capture: pause, let Firecracker write, resume; the rest, from the index to
  * the rename, is done while the guest runs again.
  */
-enum { MULTISLOT_MIB = 3072, GRACE_NS = 50 * NS_PER_MS };
+enum { MULTISLOT_MIB = 3072 };
 
 struct capture_op {
     struct fcsnap_op op; /* first */
@@ -26,9 +26,7 @@ struct capture_op {
     struct job begin_job;
     struct job seal_job;
     struct job discard_job;
-    bool paused_by_us;
-    bool resuming;
-    bool gave_up; /* the VM was killed: wait for its end */
+    struct recovery recovery;
     bool diff;
     struct draft *draft;
     struct buf body;
@@ -36,12 +34,8 @@ struct capture_op {
     int64_t paused_ns;
     int64_t created_ns;
     int64_t resumed_ns;
-    int64_t give_up_ns; /* of the undo: when a Firecracker that does not resume is killed */
     struct fcsnap_snapshot *snapshot;
 };
-
-static const struct api_request pause_request = { "PATCH", "/vm", "{\"state\":\"Paused\"}" };
-static const struct api_request resume_request = { "PATCH", "/vm", "{\"state\":\"Resumed\"}" };
 
 static int turn_step(struct fcsnap_op *op)
 {
@@ -90,22 +84,14 @@ static int pause_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
     struct fcsnap_vm *vm = capture->vm;
-    int rc;
 
     if (capture->paused_ns == 0) {
         /* Firecracker resets all connections of the guest; ours end with a reason. */
         vm_close_channels(vm, "the connection was closed by a snapshot");
         capture->paused_ns = clock_ns();
+        capture->recovery.state = vm_get_state(vm);
     }
-    if (vm_get_state(vm) == FCSNAP_VM_PAUSED) {
-        return STEP_DONE;
-    }
-    rc = vm_call(vm, &pause_request, op);
-    if (rc == 0) {
-        capture->paused_by_us = true;
-        vm_set_state(vm, FCSNAP_VM_PAUSED);
-    }
-    return rc;
+    return state_set(vm, FCSNAP_VM_PAUSED, op);
 }
 
 /* A Diff holds everything only if nothing was captured from this process before. */
@@ -174,20 +160,11 @@ static int create_step(struct fcsnap_op *op)
 static int resume_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
-    int rc = 0;
+    uint32_t before = capture->recovery.state;
+    /* One that was paused may end by now: it has written all. */
+    int rc = before == FCSNAP_VM_PAUSED ? STEP_DONE : state_set(capture->vm, before, op);
 
-    if (capture->paused_by_us) {
-        capture->resuming = true;
-        rc = vm_call(capture->vm, &resume_request, op);
-        capture->resuming = rc == STEP_WAIT;
-    }
-    if (rc == 0) {
-        capture->resumed_ns = clock_ns();
-        if (capture->paused_by_us) {
-            vm_set_state(capture->vm, FCSNAP_VM_RUNNING);
-            capture->paused_by_us = false;
-        }
-    }
+    capture->resumed_ns = clock_ns();
     return rc;
 }
 
@@ -221,43 +198,11 @@ static int publish_step(struct fcsnap_op *op)
     return STEP_DONE;
 }
 
-static int give_up(struct capture_op *capture)
-{
-    capture->gave_up = true;
-    vm_fail(capture->vm, &capture->op.error);
-    return vm_end(capture->vm, &capture->op);
-}
-
-/*
- * Let the guest run again. A Firecracker that is at work when the limit
- * passes, or does not resume, is in a state that nobody knows: killed.
- */
 static int recover_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
-    struct fcsnap_vm *vm = capture->vm;
-    int rc;
 
-    if (capture->give_up_ns == 0) {
-        capture->give_up_ns = op->late ? clock_ns() + GRACE_NS : op->deadline;
-    }
-    if (vm->slot_holder != op || vm->ended) {
-        return STEP_DONE;
-    }
-    if (capture->gave_up) {
-        return vm_end(vm, op);
-    }
-    if (!vm->api.in_flight && !capture->paused_by_us) {
-        return STEP_DONE;
-    }
-    if ((vm->api.in_flight && !capture->resuming) || clock_ns() >= capture->give_up_ns) {
-        return give_up(capture);
-    }
-    if (capture->give_up_ns != DEADLINE_NEVER) {
-        op_wake_at(op, capture->give_up_ns);
-    }
-    rc = resume_step(op);
-    return rc < 0 && !vm->ending ? give_up(capture) : rc;
+    return state_recover(&capture->recovery, capture->vm, op);
 }
 
 /* It may have its name already: then it came too late, and nobody knows of it. */
@@ -323,6 +268,7 @@ static const struct verb capture_verb = {
             { "discard", "removing the snapshot's directory", discard_step, false },
             { 0 },
         },
+    .behind = true,
     .done = capture_done,
     .free = capture_free,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
 #include "host/result.h"
-#include "host/vm.h"
+#include "host/state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@ struct control_op {
     struct fcsnap_vm *vm;
     struct vm_watcher watcher;
     uint32_t target; /* state that is asked for */
+    struct recovery recovery;
 
     /* A raw request. */
     char *method;
@@ -42,40 +43,18 @@ static int known_step(struct fcsnap_op *op)
 static int state_step(struct fcsnap_op *op)
 {
     struct control_op *control = (struct control_op *)op;
-    struct api_request request = { "PATCH", "/vm", "{\"state\":\"Paused\"}" };
-    int rc;
 
-    if (control->vm->ending) {
-        return vm_died(control->vm);
+    if (control->recovery.state == 0) {
+        control->recovery.state = vm_get_state(control->vm);
     }
-    /* A redundant Resume silences vsock on some releases: it is never sent. */
-    if (vm_get_state(control->vm) == control->target) {
-        return STEP_DONE;
-    }
-    if (control->target == FCSNAP_VM_RUNNING) {
-        request.body = "{\"state\":\"Resumed\"}";
-    }
-    rc = vm_call(control->vm, &request, op);
-    if (rc == 0) {
-        vm_set_state(control->vm, control->target);
-    }
-    return rc;
+    return state_set(control->vm, control->target, op);
 }
 
-/* A Firecracker that did not answer in time is in a state that nobody knows. */
 static int state_undo(struct fcsnap_op *op)
 {
     struct control_op *control = (struct control_op *)op;
-    struct fcsnap_vm *vm = control->vm;
 
-    if (vm->slot_holder != op || vm->ended) {
-        return STEP_DONE;
-    }
-    if (!vm->api.in_flight && !vm->ending) {
-        return STEP_DONE;
-    }
-    vm_fail(vm, &op->error);
-    return vm_end(vm, op);
+    return state_recover(&control->recovery, control->vm, op);
 }
 
 static int request_step(struct fcsnap_op *op)
@@ -148,9 +127,10 @@ static const struct verb state_verb = {
         },
     .undo =
         (const struct step[]){
-            { "undo", "ending Firecracker", state_undo, false },
+            { "undo", "putting the VM back", state_undo, false },
             { 0 },
         },
+    .behind = true,
     .done = control_done,
     .free = control_free,
 };

@@ -369,6 +369,7 @@ static int exchange(struct fcsnap_vm *vm, const struct api_request *request, str
         if (rc == FCSNAP_EPROTO && !vm->ending) {
             err_save(&vm->lost);
             vm->lost_ns = clock_ns();
+            vm->stale = true;
         }
     }
     if (vm->ending) {

@@ -72,7 +72,7 @@ struct fcsnap_vm {
     struct api api;
     int64_t lost_ns; /* since when the API connection is cut; 0: it is not */
     struct err lost;
-    bool stale; /* a raw request may have changed the state, and nobody heard the answer */
+    bool stale; /* a request may have changed the state, and nobody heard the answer */
     struct features features;
     struct fcsnap_op *slot_holder;
     struct fcsnap_op *slot_first;

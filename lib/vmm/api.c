@@ -124,6 +124,20 @@ int api_call(struct api *api, const struct api_request *request, struct fcsnap_o
     return 0;
 }
 
+int api_settle(struct api *api)
+{
+    if (!api->in_flight) {
+        return STEP_DONE;
+    }
+    if (http_poll(api->http) == STEP_WAIT) {
+        return STEP_WAIT;
+    }
+    api->in_flight = false;
+    log_write(api->log, LOG_DEBUG, "VM %s: a late answer after %lld ms", api->vm_id,
+              (long long)((clock_ns() - api->sent_ns) / NS_PER_MS));
+    return STEP_DONE;
+}
+
 void api_drain(struct api *api)
 {
     if (api->in_flight) {

@@ -35,6 +35,9 @@ int api_exchange(struct api *api, const struct api_request *request,
 /* The same, but a status other than 200 and 204 is a failure, with the code that fits its text. */
 int api_call(struct api *api, const struct api_request *request, struct fcsnap_op *op) MUST_CHECK;
 
+/* Wait for the end of the request in flight, whatever its answer; STEP_WAIT until then. */
+int api_settle(struct api *api) MUST_CHECK;
+
 /* The process exited: 0 if its last answer came first, else STEP_WAIT as before. */
 void api_drain(struct api *api);
 

@@ -25,6 +25,7 @@ static void expect_undone(fcsnap_vm *vm)
     fcsnap_vm *clone;
 
     failpoint_clear();
+    await_turn(vm);
     bed_expect(1);
     bed_expect_snapshots(0);
     expect_filled(vm, 0, PAGES(8), SEED);

@@ -45,57 +45,6 @@ static void expect_in_time(int64_t began)
 
 /* Stopped: the limit holds, and nothing survives it. */
 
-static void test_stopped_pause(void **state)
-{
-    fcsnap_vm *vm = boot(GUEST_MIB);
-    pid_t pid = pid_of(vm);
-    int64_t began;
-
-    (void)state;
-    kill(pid, SIGSTOP);
-    began = now_ms();
-    CHECK_ERR(fcsnap_vm_pause(vm, DEADLINE), FCSNAP_ETIMEDOUT, "700 ms");
-    expect_in_time(began);
-    assert_false(process_runs(pid));
-    bed_expect(0);
-    fcsnap_vm_free(vm);
-}
-
-static void test_stopped_capture(void **state)
-{
-    fcsnap_vm *vm = boot(GUEST_MIB);
-    pid_t pid = pid_of(vm);
-    fcsnap_snapshot *snapshot;
-    int64_t began;
-
-    (void)state;
-    kill(pid, SIGSTOP);
-    began = now_ms();
-    CHECK_ERR(fcsnap_snapshot_create(vm, DEADLINE, &snapshot), FCSNAP_ETIMEDOUT, "700 ms");
-    expect_in_time(began);
-    assert_null(snapshot);
-    assert_false(process_runs(pid));
-    bed_expect(0);
-    fcsnap_vm_free(vm);
-}
-
-/* Why the library killed it is kept with the VM. */
-static void test_stopped_is_a_fault(void **state)
-{
-    fcsnap_vm *vm = boot(GUEST_MIB);
-    int32_t code;
-    char *text;
-
-    (void)state;
-    kill(pid_of(vm), SIGSTOP);
-    CHECK_ERR(fcsnap_vm_pause(vm, 100), FCSNAP_ETIMEDOUT, "100 ms");
-    CHECK_OK(fcsnap_vm_fault(vm, &code, &text));
-    assert_int_equal(code, FCSNAP_ETIMEDOUT);
-    assert_non_null(strstr(text, "100 ms"));
-    fcsnap_free(text);
-    fcsnap_vm_free(vm);
-}
-
 static void test_stopped_stop(void **state)
 {
     fcsnap_vm *vm = boot(GUEST_MIB);
@@ -107,36 +56,6 @@ static void test_stopped_stop(void **state)
     assert_false(process_runs(pid));
     bed_expect(0);
     fcsnap_vm_free(vm);
-}
-
-static void check_stopped_capture_at(const char *place)
-{
-    fcsnap_vm *vm = boot_filled();
-    fcsnap_snapshot *snapshot;
-    struct striker striker;
-    int64_t began = now_ms();
-    int rc;
-
-    strike_at(&striker, place, SIGSTOP);
-    rc = fcsnap_snapshot_create(vm, DEADLINE, &snapshot);
-    CHECK_ERR(rc, FCSNAP_ETIMEDOUT, "700 ms");
-    expect_in_time(began);
-    assert_true(strike_end(&striker) > 0);
-    assert_false(process_runs(striker.struck));
-    bed_expect(0);
-    fcsnap_vm_free(vm);
-}
-
-static void test_stopped_at_create(void **state)
-{
-    (void)state;
-    check_stopped_capture_at("capture.create");
-}
-
-static void test_stopped_at_resume(void **state)
-{
-    (void)state;
-    check_stopped_capture_at("capture.resume");
 }
 
 static void check_stopped_restore(const char *place, uint32_t memory)
@@ -576,18 +495,16 @@ static void test_cancel_capture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_stopped_pause),      BED_TEST(test_stopped_capture),
-        BED_TEST(test_stopped_is_a_fault), BED_TEST(test_stopped_stop),
-        BED_TEST(test_stopped_at_create),  BED_TEST(test_stopped_at_resume),
-        BED_TEST(test_stopped_load),       BED_TEST(test_stopped_version),
-        BED_TEST(test_stopped_boot),       BED_TEST(test_killed_boot),
-        BED_TEST(test_killed_capture),     BED_TEST(test_killed_after_capture),
-        BED_TEST(test_killed_restore),     BED_TEST(test_killed_populate),
-        BED_TEST(test_killed_running),     BED_TEST(test_errors_of_boot),
-        BED_TEST(test_errors_of_restore),  BED_TEST(test_errors_of_pager),
-        BED_TEST(test_errors_of_capture),  BED_TEST(test_error_of_resume),
-        BED_TEST(test_errors_of_control),  BED_TEST(test_cancel_boot),
-        BED_TEST(test_cancel_restore),     BED_TEST(test_cancel_capture),
+        BED_TEST(test_stopped_stop),         BED_TEST(test_stopped_load),
+        BED_TEST(test_stopped_version),      BED_TEST(test_stopped_boot),
+        BED_TEST(test_killed_boot),          BED_TEST(test_killed_capture),
+        BED_TEST(test_killed_after_capture), BED_TEST(test_killed_restore),
+        BED_TEST(test_killed_populate),      BED_TEST(test_killed_running),
+        BED_TEST(test_errors_of_boot),       BED_TEST(test_errors_of_restore),
+        BED_TEST(test_errors_of_pager),      BED_TEST(test_errors_of_capture),
+        BED_TEST(test_error_of_resume),      BED_TEST(test_errors_of_control),
+        BED_TEST(test_cancel_boot),          BED_TEST(test_cancel_restore),
+        BED_TEST(test_cancel_capture),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,6 +220,14 @@ fcsnap_snapshot *capture(fcsnap_vm *vm)
     return snapshot;
 }
 
+void await_turn(fcsnap_vm *vm)
+{
+    int32_t status;
+
+    CHECK_OK(fcsnap_vm_api(vm, "GET", "/", NULL, LIMIT, &status, NULL));
+    assert_int_equal(status, 200);
+}
+
 fcsnap_restore_options *options_of(uint32_t memory)
 {
     fcsnap_restore_options *options;

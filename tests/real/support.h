@@ -64,6 +64,8 @@ fcsnap_snapshot *capture(fcsnap_vm *vm);
 fcsnap_restore_options *options_of(uint32_t memory);
 fcsnap_vm *restore(fcsnap_snapshot *snapshot, uint32_t memory);
 void stop(fcsnap_vm *vm); /* and free it */
+/* Wait until what a late call undoes behind its caller is done. */
+void await_turn(fcsnap_vm *vm);
 
 fcsnap_rpc *talk(fcsnap_vm *vm);
 /* The result as text, to be freed with fcsnap_free(). */
