@@ -14,9 +14,11 @@
 
 /** How a restored VM gets its memory. */
 enum {
-    FCSNAP_MEMORY_FILE = 1, /**< Firecracker maps the image: clones share the page cache. */
-    FCSNAP_MEMORY_LAZY = 2, /**< Pages are served when the guest touches them. */
-    FCSNAP_MEMORY_EAGER = 3 /**< All pages are copied before the restore returns. */
+    FCSNAP_MEMORY_FILE = 1,  /**< Firecracker maps the image: clones share the page cache. */
+    FCSNAP_MEMORY_LAZY = 2,  /**< Pages are served when the guest touches them. */
+    FCSNAP_MEMORY_EAGER = 3, /**< All pages are copied before the restore returns. */
+    /** LAZY where Firecracker's user can have a userfaultfd, else FILE; huge pages are LAZY. */
+    FCSNAP_MEMORY_AUTO = 4
 };
 
 /** One snapshot on disk. */
@@ -240,7 +242,7 @@ FCSNAP_API int32_t fcsnap_snapshot_delete(fcsnap_snapshot *snapshot);
 FCSNAP_API void fcsnap_snapshot_free(fcsnap_snapshot *snapshot);
 
 /**
- * Make options for a restore: memory lazy, nothing verified beforehand,
+ * Make options for a restore: memory as it can be had, nothing verified beforehand,
  * dirty pages tracked where that costs nothing, running.
  *
  * @param[out] out  Caller owns; fcsnap_restore_options_free(). NULL on failure.
@@ -257,9 +259,13 @@ FCSNAP_API int32_t fcsnap_restore_options_new(fcsnap_restore_options **out);
 /**
  * Set how the VM gets its memory.
  *
+ * FCSNAP_MEMORY_LAZY and FCSNAP_MEMORY_EAGER need access to /dev/userfaultfd;
+ * where there is no such device, CAP_SYS_PTRACE or 1 in the setting
+ * vm.unprivileged_userfaultfd. fcsnap_vm_info() tells what FCSNAP_MEMORY_AUTO became.
+ *
  * @param[in] options  Borrowed.
- * @param[in] memory   FCSNAP_MEMORY_FILE, FCSNAP_MEMORY_LAZY (the default) or
- *                     FCSNAP_MEMORY_EAGER.
+ * @param[in] memory   FCSNAP_MEMORY_AUTO (the default), FCSNAP_MEMORY_FILE,
+ *                     FCSNAP_MEMORY_LAZY or FCSNAP_MEMORY_EAGER.
  *
  * @retval 0              Done.
  * @retval FCSNAP_EINVAL  The options are NULL or the mode is unknown.
@@ -324,9 +330,9 @@ FCSNAP_API void fcsnap_restore_options_free(fcsnap_restore_options *options);
  *
  * @retval 0                     Done.
  * @retval FCSNAP_EINVAL         An argument is NULL.
- * @retval FCSNAP_ENOENT         A disk of the VM is missing.
+ * @retval FCSNAP_ENOENT         A disk of the VM, or /dev/kvm, is missing.
  * @retval FCSNAP_EACCES         A file, the state directory, /dev/kvm or userfaultfd cannot be
- *                               used.
+ *                               used; of the last two the text says which right is missing.
  * @retval FCSNAP_ESNAPSHOT      A file of the snapshot is missing or malformed, or its directory
  *                               was moved.
  * @retval FCSNAP_ECORRUPT       A file of the snapshot is damaged.

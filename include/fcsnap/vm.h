@@ -309,8 +309,8 @@ FCSNAP_API int32_t fcsnap_vm_fault(fcsnap_vm *vm, int32_t *code, char **text);
  * What a VM is, as JSON.
  *
  * An object with "schema" 1, "id", "pid", "state", "firecracker" (version),
- * "origin" ("boot" or "restore"), "snapshot" (id, or null), "memory" (mode,
- * or null), "config" (the machine, as for Firecracker's --config-file;
+ * "origin" ("boot" or "restore"), "snapshot" (id, or null), "memory" ("file",
+ * "lazy", "eager", or null after a boot), "config" (the machine, as for Firecracker's --config-file;
  * what is relative lies in the directory of the VM). Members are only added.
  *
  * @param[in]  vm   A VM. Borrowed.
@@ -332,7 +332,7 @@ FCSNAP_API int32_t fcsnap_vm_info(fcsnap_vm *vm, char **out);
  * nanoseconds since the boot or restore was asked for: "spawned",
  * "api_ready", "configured", "started", "image_open", "load_sent",
  * "descriptor_received", "load_answered", "populated", "connected", "proven";
- * "memory": "faults", "bytes_copied", "bytes_zeroed", "bytes_given_back";
+ * "memory": "mode" (null after a boot), "faults", "bytes_copied", "bytes_zeroed", "bytes_given_back";
  * "capture": of the last snapshot "pause_ns", "create_ns", "total_ns", "kind".
  * Members are only added.
  *

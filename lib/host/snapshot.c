@@ -340,7 +340,7 @@ int32_t fcsnap_restore_options_new(fcsnap_restore_options **out)
     if (*out == NULL) {
         return err_nomem();
     }
-    (*out)->memory = FCSNAP_MEMORY_LAZY;
+    (*out)->memory = FCSNAP_MEMORY_AUTO;
     return 0;
 }
 
@@ -350,7 +350,7 @@ int32_t fcsnap_restore_options_set_memory(fcsnap_restore_options *options, uint3
     if (options == NULL) {
         return err_set(FCSNAP_EINVAL, "the options are NULL");
     }
-    if (memory < FCSNAP_MEMORY_FILE || memory > FCSNAP_MEMORY_EAGER) {
+    if (memory < FCSNAP_MEMORY_FILE || memory > FCSNAP_MEMORY_AUTO) {
         return err_set(FCSNAP_EINVAL, "memory mode %u", memory);
     }
     options->memory = memory;

@@ -2,6 +2,7 @@
 #include "host/start.h"
 #include "vmm/config.h"
 #include "vmm/plan.h"
+#include "vmm/rights.h"
 
 #include <stdlib.h>
 
@@ -17,7 +18,9 @@ struct boot_op {
 
 static int check_work(struct job *job)
 {
-    return config_check(job->arg);
+    int rc = config_check(job->arg);
+
+    return rc < 0 ? rc : rights_check_kvm();
 }
 
 static int check_step(struct fcsnap_op *op)

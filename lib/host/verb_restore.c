@@ -3,6 +3,7 @@
 #include "host/snapshot.h"
 #include "host/start.h"
 #include "vmm/config.h"
+#include "vmm/rights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
  * loads, and the pager serves what it and the guest touch.
  */
 #define UFFD_SOCKET "uffd.sock"
+
+static const char *const mode_names[] = { NULL, "file", "lazy", "eager" };
 
 struct restore_op {
     struct start start; /* first */
@@ -29,13 +32,33 @@ static bool is_paged(const struct restore_op *restore)
     return restore->options.memory != FCSNAP_MEMORY_FILE;
 }
 
+/* After this the mode is one that there is. Huge pages cannot come from a file. */
+static int choose_memory(struct restore_op *restore)
+{
+    bool may_map = restore->snapshot->manifest.page_size == 4096;
+    uint32_t *mode = &restore->options.memory;
+    int rc = *mode == FCSNAP_MEMORY_FILE ? 0 : rights_check_userfaultfd();
+
+    if (*mode == FCSNAP_MEMORY_AUTO) {
+        *mode = rc < 0 && may_map ? FCSNAP_MEMORY_FILE : FCSNAP_MEMORY_LAZY;
+    }
+    if (rc < 0 && *mode == FCSNAP_MEMORY_FILE) {
+        log_write(&restore->start.host->log, LOG_INFO, "VM %s: memory from file: %s",
+                  restore->start.vm->process.id, fcsnap_last_error());
+        return 0;
+    }
+    return rc < 0 ? err_prefix("memory %s", mode_names[*mode]) : 0;
+}
+
 static int check_step(struct fcsnap_op *op)
 {
     struct restore_op *restore = (struct restore_op *)op;
     const struct manifest *manifest = &restore->snapshot->manifest;
+    int rc = rights_check_kvm();
 
-    if (manifest->page_size == 4096) {
-        return STEP_DONE;
+    rc = rc < 0 ? rc : choose_memory(restore);
+    if (rc < 0 || manifest->page_size == 4096) {
+        return rc;
     }
     if (!is_paged(restore)) {
         return err_set(FCSNAP_EINCOMPATIBLE,
@@ -209,7 +232,6 @@ static int populate_step(struct fcsnap_op *op)
 
 static int publish_step(struct fcsnap_op *op)
 {
-    static const char *const modes[] = { NULL, "file", "lazy", "eager" };
     struct restore_op *restore = (struct restore_op *)op;
     struct fcsnap_vm *vm = restore->start.vm;
 
@@ -218,7 +240,7 @@ static int publish_step(struct fcsnap_op *op)
     vm->mem_mib = restore->snapshot->manifest.mem_size_mib;
     pthread_mutex_lock(&vm->mutex);
     snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", restore->snapshot->manifest.id);
-    vm->memory_mode = modes[restore->options.memory];
+    vm->memory_mode = mode_names[restore->options.memory];
     vm->state = restore->options.paused ? FCSNAP_VM_PAUSED : FCSNAP_VM_RUNNING;
     pthread_mutex_unlock(&vm->mutex);
     return vm_set_config(vm, restore->snapshot->manifest.config);
@@ -304,7 +326,7 @@ static int make(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options
     snapshot_ref(snapshot);
     restore->options = options != NULL
                            ? *options
-                           : (struct fcsnap_restore_options){ .memory = FCSNAP_MEMORY_LAZY };
+                           : (struct fcsnap_restore_options){ .memory = FCSNAP_MEMORY_AUTO };
     restore->open_job.slow = restore->options.verify;
     *out = restore;
     return 0;

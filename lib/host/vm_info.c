@@ -138,6 +138,12 @@ int vm_set_config(struct fcsnap_vm *vm, const json *config)
     return 0;
 }
 
+/* A name that lives for ever, or NULL: the memory is the guest's own. */
+static int set_mode(json *root, const char *key, const char *mode)
+{
+    return mode != NULL ? json_set_string(root, key, mode) : json_set_null(root, key);
+}
+
 /* With the VM's mutex held. */
 static int describe(struct fcsnap_vm *vm, json *root)
 {
@@ -153,10 +159,7 @@ static int describe(struct fcsnap_vm *vm, json *root)
         rc = vm->snapshot_id[0] != '\0' ? json_set_string(root, "snapshot", vm->snapshot_id)
                                         : json_set_null(root, "snapshot");
     }
-    if (rc == 0) {
-        rc = vm->memory_mode != NULL ? json_set_string(root, "memory", vm->memory_mode)
-                                     : json_set_null(root, "memory");
-    }
+    rc = rc < 0 ? rc : set_mode(root, "memory", vm->memory_mode);
     return rc < 0 ? rc : json_set_raw(root, "config", vm->shown_config);
 }
 
@@ -208,10 +211,12 @@ static int add_phases(struct fcsnap_vm *vm, json *root)
     return json_set(root, "phases_ns", phases);
 }
 
-static int add_memory(const struct session_counters *counters, json *root)
+static int add_memory(const struct session_counters *counters, const char *mode, json *root)
 {
     json *memory = json_new_object();
-    int rc = memory == NULL ? err_nomem() : json_set_u64(memory, "faults", counters->faults);
+    int rc = memory == NULL ? err_nomem() : set_mode(memory, "mode", mode);
+
+    rc = rc < 0 ? rc : json_set_u64(memory, "faults", counters->faults);
 
     rc = rc < 0 ? rc : json_set_u64(memory, "bytes_copied", counters->bytes_copied);
     rc = rc < 0 ? rc : json_set_u64(memory, "bytes_zeroed", counters->bytes_zeroed);
@@ -239,12 +244,14 @@ static int add_capture(const struct capture_times *times, json *root)
 }
 
 /* Counters of the session, or what they were when it was closed. */
-static struct session_counters read_counters(struct fcsnap_vm *vm, struct capture_times *times)
+static struct session_counters read_counters(struct fcsnap_vm *vm, struct capture_times *times,
+                                             const char **mode)
 {
     struct session_counters counters;
 
     pthread_mutex_lock(&vm->mutex);
     *times = vm->capture;
+    *mode = vm->memory_mode;
     if (vm->session != NULL) {
         session_read_counters(vm->session, &counters);
     } else {
@@ -258,6 +265,7 @@ int32_t fcsnap_vm_timings(fcsnap_vm *vm, char **out)
 {
     struct session_counters counters;
     struct capture_times times;
+    const char *mode;
     json *root;
     int rc;
 
@@ -270,10 +278,10 @@ int32_t fcsnap_vm_timings(fcsnap_vm *vm, char **out)
     if (root == NULL) {
         return err_nomem();
     }
-    counters = read_counters(vm, &times);
+    counters = read_counters(vm, &times, &mode);
     rc = json_set_u64(root, "schema", 1);
     rc = rc < 0 ? rc : add_phases(vm, root);
-    rc = rc < 0 ? rc : add_memory(&counters, root);
+    rc = rc < 0 ? rc : add_memory(&counters, mode, root);
     if (rc == 0 && times.total_ns != 0) {
         rc = add_capture(&times, root);
     }

@@ -223,10 +223,12 @@ static void test_restore_options(void **state)
     REFUSE(fcsnap_restore_options_set_paused, NULL, 1);
     CHECK_OK(fcsnap_restore_options_new(&options));
     REFUSE(fcsnap_restore_options_set_memory, options, 0);
-    REFUSE(fcsnap_restore_options_set_memory, options, 4);
+    REFUSE(fcsnap_restore_options_set_memory, options, 5);
     REFUSE(fcsnap_restore_options_set_verify, options, 2);
     REFUSE(fcsnap_restore_options_set_paused, options, -1);
-    CHECK_OK(fcsnap_restore_options_set_memory(options, FCSNAP_MEMORY_EAGER));
+    for (uint32_t mode = FCSNAP_MEMORY_FILE; mode <= FCSNAP_MEMORY_AUTO; mode++) {
+        CHECK_OK(fcsnap_restore_options_set_memory(options, mode));
+    }
     CHECK_OK(fcsnap_restore_options_set_verify(options, 1));
     CHECK_OK(fcsnap_restore_options_set_paused(options, 0));
     fcsnap_restore_options_free(options);
