@@ -31,10 +31,14 @@ UNIT_TESTS := api buf channel clock config config_check console error event fail
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main stop
+REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main stop \
+	user
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy
 VALGRIND_REAL_TESTS :=
+# As a user with all that one needs, with neither /dev/userfaultfd nor the right to it.
+USER_REAL_TESTS := capture clones guest lazy main user
+USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 # Threads that wait in page faults, in which valgrind lets no other thread run; a program
 # that starts itself as /proc/self/exe, which is valgrind's then; and children that tell why
 # they could not start in memory that they share, which they do not under valgrind.
@@ -208,7 +212,7 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 # Each target ends with one line: N passed, N failed, N skipped. The steps of
 # `make check` have RESULTS, and run.sh adds its numbers there instead.
 
-CHECKS := all lint check-unit check-api check-real check-examples check-install check-abi \
+CHECKS := all lint check-unit check-api check-real check-user check-examples check-install check-abi \
 	check-asan check-valgrind check-tsan
 .PHONY: prepare check check-all check-tests lint $(filter check-%,$(CHECKS))
 
@@ -261,6 +265,19 @@ check-api:
 check-real:
 	$(Q)tests/setup.sh --build
 	$(call build_and_run,$(REAL_PROGRAMS),$(REAL_PROGRAMS))
+
+# Three users: userfaultfd is open to them, denied to them, or not there.
+check-user:
+	$(Q)tests/setup.sh --build
+	@mkdir -p build && rm -f build/user.results
+	+$(call as_user,open,check-tests,UNIT_TESTS= API_TESTS= REAL_TESTS='$(USER_REAL_TESTS)')
+	+$(call as_user,open,check-examples,EXAMPLES=lazy_restore)
+	+$(call as_user,denied,check-tests,UNIT_TESTS= REAL_TESTS=user)
+	+$(call as_user,denied,check-examples,EXAMPLES='$(USER_EXAMPLES)')
+	+$(call as_user,absent,check-tests,UNIT_TESTS= API_TESTS= REAL_TESTS=user)
+	$(if $(RESULTS),,$(Q)tests/run.sh --sum build/user.results)
+as_user = $(Q)$(SUBMAKE) $(2) $(3) LABEL=user-$(1) WRAP='tests/user.sh $(1)' \
+	RESULTS=$(or $(RESULTS),build/user.results)
 
 check-examples:
 	$(call build_and_run,$(EXAMPLE_PROGRAMS),$(EXAMPLE_PROGRAMS),--arg $(GUEST))
@@ -370,6 +387,7 @@ help:
 #? check-unit      modules, from inside
 #? check-api       the public functions, through the shared library
 #? check-real      with a real Firecracker
+#? check-user      api tests, examples and some real tests as a user who is not root
 #? check-examples  each example ends well
 #? check-asan      unit, api and real tests under AddressSanitizer and UBSan
 #? check-tsan      unit and api tests, and some real ones, under ThreadSanitizer
