@@ -45,7 +45,8 @@ FCSNAP_API int32_t fcsnap_op_wait(fcsnap_op *op, int64_t timeout_ms);
  * Ask an operation to end early.
  *
  * It ends with FCSNAP_ECANCELED, once what it began was undone; or with its
- * result, if that came first.
+ * result, if that came first. What Firecracker is busy with in a pause, resume
+ * or snapshot is undone behind it.
  *
  * @param[in] op  Borrowed. NULL is a no-op.
  *

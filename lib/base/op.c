@@ -70,12 +70,12 @@ static void enter(struct fcsnap_op *op, const struct step *step)
 static void limit_undo(struct fcsnap_op *op)
 {
     int64_t now = clock_ns();
+    int64_t limit = op_is_canceled(op) || op->deadline < now ? now : op->deadline;
 
     reactor_timer_clear(op->reactor, &op->deadline_timer);
-    if (op->verb->behind && op->deadline != DEADLINE_NEVER) {
+    if (op->verb->behind && limit != DEADLINE_NEVER) {
         op->deadline_timer.fire = tell_late;
-        reactor_timer(op->reactor, &op->deadline_timer,
-                      (op->deadline > now ? op->deadline : now) + OP_GRACE_NS);
+        reactor_timer(op->reactor, &op->deadline_timer, limit + OP_GRACE_NS);
     }
 }
 

@@ -22,12 +22,12 @@
  * with the first error. A step marked `shield` is not interrupted by cancel.
  *
  * What waits for an operation of a verb marked `behind` learns of its failure
- * soon after the deadline, even if the undo takes longer: that goes on behind
+ * soon after the deadline or the cancel, even if the undo takes longer: that goes on behind
  * it, and until its end the operation keeps what it holds.
  */
 enum { STEP_DONE = 0, STEP_WAIT = 1 };
 
-/* How long after the deadline the waiters still wait for the end of the undo. */
+/* How long after that the waiters still wait for the end of the undo. */
 enum { OP_GRACE_NS = 50 * 1000 * 1000 };
 
 struct fcsnap_op;

@@ -121,8 +121,8 @@ static const struct verb state_verb = {
     .steps =
         (const struct step[]){
             { "turn", "waiting for the call before", turn_step, false },
-            { "known", "asking for the state of the VM", known_step, true },
-            { "set", "pausing or resuming the VM", state_step, true },
+            { "known", "asking for the state of the VM", known_step, false },
+            { "set", "pausing or resuming the VM", state_step, false },
             { 0 },
         },
     .undo =

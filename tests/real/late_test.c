@@ -173,6 +173,28 @@ static void test_pause_and_resume(void **state)
     stop(vm);
 }
 
+/* Who cancels is told soon, also without a limit. */
+static void test_canceled(void **state)
+{
+    fcsnap_vm *vm = boot_filled();
+    pid_t pid = pid_of(vm);
+    int64_t began;
+    fcsnap_op *op;
+
+    (void)state;
+    kill(pid, SIGSTOP);
+    CHECK_OK(fcsnap_snapshot_create_start(vm, -1, &op));
+    CHECK_ERR(fcsnap_op_wait(op, DEADLINE), FCSNAP_EINPROGRESS, "goes on");
+    began = now_ms();
+    fcsnap_op_cancel(op);
+    CHECK_ERR(fcsnap_op_wait(op, LIMIT), FCSNAP_ECANCELED, "canceled");
+    expect_in_time(began, 0);
+    fcsnap_op_free(op);
+    kill(pid, SIGCONT);
+    expect_next_whole(vm, PAGES(8));
+    stop(vm);
+}
+
 /* Nobody has to wait for what goes on behind: not who frees, nor who closes. */
 static void test_freed_behind(void **state)
 {
@@ -232,9 +254,13 @@ static void test_given_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_limits_swept),        BED_TEST(test_stopped_capture),
-        BED_TEST(test_paused_stays_paused), BED_TEST(test_pause_and_resume),
-        BED_TEST(test_freed_behind),        BED_TEST(test_given_up),
+        BED_TEST(test_limits_swept),
+        BED_TEST(test_stopped_capture),
+        BED_TEST(test_paused_stays_paused),
+        BED_TEST(test_pause_and_resume),
+        BED_TEST(test_freed_behind),
+        BED_TEST(test_given_up),
+        BED_TEST(test_canceled),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);

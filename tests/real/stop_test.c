@@ -483,6 +483,7 @@ static void test_cancel_capture(void **state)
             fcsnap_snapshot_free(snapshot);
         }
         fcsnap_op_free(op);
+        await_turn(vm); /* what goes on behind is over */
         bed_expect(1);
     }
     expect_filled(vm, 0, PAGES(8), SEED);
