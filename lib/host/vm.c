@@ -19,7 +19,7 @@
 
 /* How long a cut API connection may be the sign of a process that is about to be gone. */
 enum { REMOVALS = 10, REMOVE_AGAIN_NS = 20 * NS_PER_MS };
-enum { LOST_NS = 200 * NS_PER_MS };
+enum { LOST_NS = 1000 * NS_PER_MS };
 
 void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op)
 {

@@ -200,18 +200,20 @@ static void test_undo_behind(void **state)
     finish(next, 2);
 }
 
-/* Without a limit nobody is told before the undo is done. */
-static void test_undo_behind_no_limit(void **state)
+/* So does who cancels, also without a limit. */
+static void test_cancel_behind(void **state)
 {
     struct turn *canceled = start_verb(&behind, -1);
+    struct turn *next = start(-1);
 
     (void)state;
     op_cancel(&canceled->op);
-    CHECK_ERR(op_wait(&canceled->op, deadline_in(2 * OP_GRACE_NS / NS_PER_MS)), FCSNAP_EINPROGRESS,
-              "goes on");
-    let_go(canceled);
     CHECK_ERR(op_wait(&canceled->op, deadline_in(20000)), FCSNAP_ECANCELED, "canceled");
+    on_reactor(reactor, nothing, NULL);
+    assert_int_equal(next->place, 0);
+    let_go(canceled);
     op_unref(&canceled->op);
+    finish(next, 2);
 }
 
 int main(void)
@@ -219,7 +221,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, each_setup, each_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_in_order),     TEST(test_waiting_counts), TEST(test_leave_while_queued),
-        TEST(test_holder_fails), TEST(test_undo_behind),    TEST(test_undo_behind_no_limit),
+        TEST(test_holder_fails), TEST(test_undo_behind),    TEST(test_cancel_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
