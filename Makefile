@@ -264,7 +264,7 @@ check-api:
 
 check-real:
 	$(Q)tests/setup.sh --build
-	$(call build_and_run,$(REAL_PROGRAMS),$(REAL_PROGRAMS))
+	$(call build_and_run,$(REAL_PROGRAMS),$(REAL_PROGRAMS),--firecrackers '$(FCSNAP_TEST_FIRECRACKERS)')
 
 # Three users: userfaultfd is open to them, denied to them, or not there.
 check-user:

@@ -8,6 +8,8 @@
 #     --timeouts LIST  "kind/name=seconds ..."; others get FCSNAP_TEST_TIMEOUT or 120
 #     --wrap COMMAND   run each program under COMMAND
 #     --arg TEXT       an argument for each program
+#     --firecrackers LIST  run each with each of these programs, "a b" or "a:b",
+#                      and put its release before the name
 #   run.sh --sum FILE  the closing line over all totals in FILE
 #
 # Programs below unit/, api/ and real/ are cmocka programs: their tests are
@@ -17,7 +19,7 @@
 set -u
 here=$(dirname "$0")
 
-label='' log_dir=build/log results='' timeouts='' wrap='' args=()
+label='' log_dir=build/log results='' timeouts='' wrap='' args=() firecrackers=''
 passed=0 failed=0 skipped=0
 
 close() {
@@ -168,6 +170,7 @@ while [ $# -gt 0 ]; do
     --timeouts) timeouts=$2 && shift ;;
     --wrap) wrap=$2 && shift ;;
     --arg) args+=("$2") && shift ;;
+    --firecrackers) firecrackers=${2//:/ } && shift ;;
     --sum) sum "$2" && exit || exit 1 ;;
     -*) echo "run.sh: unknown option $1" >&2 && exit 2 ;;
     *) break ;;
@@ -175,11 +178,30 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-mkdir -p "$log_dir"
+run_all() {
+    mkdir -p "$log_dir"
+    for program in "$@"; do
+        run_one "$program"
+    done
+}
+
+run_with() {
+    local firecracker release=''
+    firecracker=$(realpath -e "$1") && release=$("$firecracker" --version | sed -n '1s/^Firecracker v//p')
+    if [ -z "$release" ]; then
+        echo "FAIL $1 is no Firecracker"
+        failed=$((failed + 1))
+        return
+    fi
+    shift
+    FCSNAP_FIRECRACKER=$firecracker label="$label$release " log_dir="$log_dir/$release" run_all "$@"
+}
+
 # Without one, tests that need a Firecracker say so themselves.
 FCSNAP_FIRECRACKER=$("$here/setup.sh" --print 2>/dev/null) && export FCSNAP_FIRECRACKER
-for program in "$@"; do
-    run_one "$program"
+[ -n "${firecrackers// /}" ] || run_all "$@"
+for firecracker in $firecrackers; do
+    run_with "$firecracker" "$@"
 done
 
 if [ -n "$results" ]; then
