@@ -45,6 +45,16 @@ static void expect(int rc, const char *path)
     }
 }
 
+/* Where there is none, that is for Firecracker to say. */
+static void expect_kvm(int rc)
+{
+    if (access("/dev/kvm", F_OK) < 0 && errno == ENOENT) {
+        CHECK_OK(rc);
+    } else {
+        expect(rc, "/dev/kvm");
+    }
+}
+
 /* The exit of a child who is no one: which checks failed. */
 static void test_stranger(void **state)
 {
@@ -60,7 +70,7 @@ static void test_stranger(void **state)
         assert_int_equal(setgroups(0, NULL), 0);
         assert_int_equal(setresgid(STRANGER, STRANGER, STRANGER), 0);
         assert_int_equal(setresuid(STRANGER, STRANGER, STRANGER), 0);
-        expect(rights_check_kvm(), "/dev/kvm");
+        expect_kvm(rights_check_kvm());
         expect(rights_check_userfaultfd(), "/dev/userfaultfd");
         _exit(0);
     }
