@@ -33,6 +33,11 @@ API_TESTS := errors host null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
 REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main stop \
 	user
+# The fake Firecracker, tests/fake/README.md; its guest is made of the tiny guest's files.
+FAKE := api config fields guest http machine main memory script snapshot state_file uffd vsock
+FAKE_TINY := args json methods methods_machine methods_mem reply rpc session text
+# The real tests that the fake passes as well: it has no huge pages, and needs no KVM.
+FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy
 VALGRIND_REAL_TESTS :=
@@ -53,6 +58,7 @@ ABI_TESTS := headers library unload
 
 PREFIX ?= /usr/local
 prefix ?= $(PREFIX)
+bindir ?= $(prefix)/bin
 includedir ?= $(prefix)/include
 libdir ?= $(prefix)/lib
 pkgconfigdir ?= $(libdir)/pkgconfig
@@ -77,7 +83,7 @@ endif
 
 # libcurl is opened at run time by its soname: its headers are enough.
 LINKED := libcjson uuid libxxhash
-REQUIRED := $(LINKED) libcurl
+REQUIRED := $(LINKED) libcurl libmicrohttpd
 
 OPTIMISE_plain := -O2 -g
 OPTIMISE_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -97,6 +103,7 @@ WARNINGS := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wco
 
 # Looked up when the first command needs them, so that `make clean` does not.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(REQUIRED)))$(PKG_CFLAGS)
+FAKE_LIBS = $(eval FAKE_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd))$(FAKE_LIBS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(LINKED)))$(PKG_LIBS)
 
 BUILD_CPPFLAGS = -D_GNU_SOURCE -Iinclude $(PRIVATE) $(DEFINES) $(PKG_CFLAGS) $(FORTIFY) $(CPPFLAGS)
@@ -142,7 +149,7 @@ TEST_PROGRAMS := $(UNIT_PROGRAMS) $(API_PROGRAMS) $(REAL_PROGRAMS)
 # --- The library -------------------------------------------------------------
 
 .PHONY: all lib guest examples FORCE
-all: lib examples guest
+all: lib examples guest $B/fcsnap-fake
 lib: $(STATIC) $(SHARED) $(LINKS)
 examples: $(EXAMPLES:%=$B/examples/%)
 
@@ -189,6 +196,21 @@ $B/bench/%: $B/tests/bench/%.o $B/tests/bench/floor.o $(STATIC)
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS)
 
+# --- The fake Firecracker -----------------------------------------------------
+
+# Names that the C library or ours has are other ones in the tiny guest's files.
+TINY_NAMES := $(foreach name,json_check memcpy memmove memset memcmp,-D$(name)=tiny_$(name))
+$(FAKE:%=$B/tests/fake/%.o): PRIVATE := -Ilib -Itests -Iexamples/guest
+
+$B/tests/fake/tiny/%.o: examples/guest/tiny/%.c $B/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) $(TINY_NAMES) -c $< -o $@
+
+$B/fcsnap-fake: $(FAKE:%=$B/tests/fake/%.o) $(FAKE_TINY:%=$B/tests/fake/tiny/%.o) $(STATIC)
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) -Wl,--as-needed $(PKG_LIBS) $(FAKE_LIBS)
+
 # --- Test programs -----------------------------------------------------------
 
 $F/tests/unit/%_test: $F/tests/unit/%_test.o $F/libfcsnap.a
@@ -212,7 +234,7 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 # Each target ends with one line: N passed, N failed, N skipped. The steps of
 # `make check` have RESULTS, and run.sh adds its numbers there instead.
 
-CHECKS := all lint check-unit check-api check-real check-user check-examples check-install check-abi \
+CHECKS := all lint check-unit check-api check-real check-fake check-user check-examples check-install check-abi \
 	check-asan check-valgrind check-tsan
 .PHONY: prepare check check-all check-tests lint $(filter check-%,$(CHECKS))
 
@@ -266,6 +288,17 @@ check-real:
 	$(Q)tests/setup.sh --build
 	$(call build_and_run,$(REAL_PROGRAMS),$(REAL_PROGRAMS),--firecrackers '$(FCSNAP_TEST_FIRECRACKERS)')
 
+# The fake answers as the real one does; and the library works with it for a user without KVM.
+check-fake:
+	$(Q)tests/setup.sh
+	@mkdir -p build && rm -f build/fake.results
+	$(call build_and_run,$B/fcsnap-fake,$(call scripts,transcript/compare),--results $(FAKE_RESULTS))
+	+$(Q)FCSNAP_FIRECRACKER=$(abspath $B/fcsnap-fake) FCSNAP_TEST_KVM=none $(SUBMAKE) check-tests \
+		LABEL=fake WRAP='tests/user.sh kvmless' RESULTS=$(FAKE_RESULTS) \
+		UNIT_TESTS= API_TESTS= REAL_TESTS='$(FAKE_REAL_TESTS)'
+	$(if $(RESULTS),,$(Q)tests/run.sh --sum build/fake.results)
+FAKE_RESULTS = $(or $(RESULTS),build/fake.results)
+
 # Three users: userfaultfd is open to them, denied to them, or not there.
 check-user:
 	$(Q)tests/setup.sh --build
@@ -309,7 +342,7 @@ lint:
 print-sources:
 	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h) \
 		$(UNIT_TESTS:%=tests/unit/%_test.c) $(API_TESTS:%=tests/api/%_test.c) \
-		$(REAL_TESTS:%=tests/real/%_test.c)
+		$(REAL_TESTS:%=tests/real/%_test.c) $(FAKE:%=tests/fake/%.c)
 
 # --- Documents, benchmarks, installation -------------------------------------
 
@@ -345,7 +378,8 @@ INSTALL_LIST := \
 	$(foreach h,$(HEADERS),include/fcsnap/$(h).h:$(includedir)/fcsnap/$(h).h:644) \
 	$(STATIC):$(libdir)/libfcsnap.a:644 \
 	$(foreach f,$(SHARED) $(LINKS),$(f):$(libdir)/$(notdir $(f)):755) \
-	$B/fcsnap.pc:$(pkgconfigdir)/fcsnap.pc:644
+	$B/fcsnap.pc:$(pkgconfigdir)/fcsnap.pc:644 \
+	$B/fcsnap-fake:$(bindir)/fcsnap-fake:755
 each_installed = for entry in $(INSTALL_LIST); do \
 	source=$${entry%%:*}; mode=$${entry\#\#*:}; target=$${entry\#*:}; target="$(DESTDIR)$${target%:*}"
 
@@ -353,7 +387,7 @@ each_installed = for entry in $(INSTALL_LIST); do \
 REFRESH = $(if $(DESTDIR),:,[ "$$(id -u)" != 0 ] || ldconfig || :)
 
 .PHONY: install uninstall dist clean
-install: lib $B/fcsnap.pc
+install: lib $B/fcsnap.pc $B/fcsnap-fake
 	$(Q)set -e; $(each_installed); install -d "$$(dirname "$$target")"; \
 		if [ -L $$source ]; then ln -sf "$$(readlink $$source)" "$$target"; \
 		else install -m $$mode $$source "$$target"; fi; done
@@ -387,6 +421,7 @@ help:
 #? check-unit      modules, from inside
 #? check-api       the public functions, through the shared library
 #? check-real      with a real Firecracker
+#? check-fake      the fake Firecracker against the real one, and some real tests on the fake
 #? check-user      api tests, examples and some real tests as a user who is not root
 #? check-examples  each example ends well
 #? check-asan      unit, api and real tests under AddressSanitizer and UBSan
@@ -409,6 +444,7 @@ help:
 
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)) $F/tests/real/support.d \
-	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d
+	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
+	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)
 -include $(DEPENDENCIES)
 .SECONDARY:

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Run a test program as a user who may use /dev/kvm and little else.
 #
-#   user.sh open|denied|absent PROGRAM [ARGUMENT...]      for run.sh --wrap
+#   user.sh open|denied|absent|kvmless PROGRAM [ARGUMENT...]      for run.sh --wrap
 #
-# The word is for /dev/userfaultfd: open to that user, closed, or not there. In
+# The word is for /dev/userfaultfd: open to that user, closed, or not there; with
+# the last it is open, and there is no /dev/kvm. In
 # a mount namespace of its own /dev holds just what is put there, and /mnt a
 # copy of what the program needs, for the tree may lie where others cannot go.
 # Nothing of the machine is changed. Who is not root runs the program as it is.
@@ -27,10 +28,11 @@ make_dev() {
     done
     [ ! -e /dev/kvm ] || { chown "0:$group" /mnt/dev/kvm && chmod 660 /mnt/dev/kvm; } || return
     case $mode in
-    open) chown "0:$group" /mnt/dev/userfaultfd && chmod 660 /mnt/dev/userfaultfd ;;
+    open | kvmless) chown "0:$group" /mnt/dev/userfaultfd && chmod 660 /mnt/dev/userfaultfd ;;
     denied) chown 0:0 /mnt/dev/userfaultfd && chmod 600 /mnt/dev/userfaultfd ;;
     absent) rm -f /mnt/dev/userfaultfd ;;
     esac || return
+    [ "$mode" != kvmless ] || rm -f /mnt/dev/kvm
     ln -s /proc/self/fd /mnt/dev/fd
     mount --bind /mnt/dev /dev
 }

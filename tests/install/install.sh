@@ -25,7 +25,8 @@ listing() {
 
 # Files that are not ours, next to where ours go; and files like ours, outside.
 decoys() {
-    mkdir -p "$1/include" "$1/lib/pkgconfig"
+    mkdir -p "$1/bin" "$1/include" "$1/lib/pkgconfig"
+    echo other >"$1/bin/other"
     echo other >"$1/include/other.h"
     echo other >"$1/lib/libother.so"
     echo other >"$1/lib/pkgconfig/other.pc"
@@ -33,7 +34,7 @@ decoys() {
 decoys "$root"
 decoys "$prefix"
 mkdir "$prefix/include/fcsnap"
-for file in include/fcsnap.h include/fcsnap/error.h lib/libfcsnap.so.1 lib/libfcsnap.a lib/pkgconfig/fcsnap.pc; do
+for file in include/fcsnap.h include/fcsnap/error.h bin/fcsnap-fake lib/libfcsnap.so.1 lib/libfcsnap.a lib/pkgconfig/fcsnap.pc; do
     echo older >"$prefix/$file"
 done
 before=$(listing "$root")
@@ -47,6 +48,8 @@ pkg() {
 }
 [ "$(pkg --modversion)" = "$(readlink "$root/lib/libfcsnap.so.1" | sed 's/.*\.so\.//')" ] ||
     fail "the .pc file has another version than the library"
+
+"$root/bin/fcsnap-fake" --version >"$work/version" || fail "fcsnap-fake does not run"
 
 mkdir "$work/out"
 for source in examples/*.c; do

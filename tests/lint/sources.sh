@@ -1,10 +1,10 @@
 #!/bin/bash
-# The Makefile names every source of the library, public header and test program.
+# The Makefile names every source of the library and the fake, public header and test program.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
 in_tree() {
-    find lib include -name '*.c' -o -path 'include/*.h'
+    find lib include tests/fake -name '*.c' -o -path 'include/*.h'
     find tests/unit tests/api tests/real -name '*_test.c' 2>/dev/null
 }
 

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Runs one list of requests on the real Firecracker and on the fake, and compares the answers.
+
+transcript.py LIST GUEST REAL FAKE
+
+Numbers may differ, the rest may not. What is the same for both is not shown.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+LIMIT = 10
+RPC_PORT = 5252
+
+
+class Api(http.client.HTTPConnection):
+    """HTTP over a UNIX socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=LIMIT)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(LIMIT)
+        self.sock.connect(self.path)
+
+
+def await_socket(process, path):
+    until = time.monotonic() + LIMIT
+    while time.monotonic() < until and process.poll() is None:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(path)
+                return
+            except OSError:
+                time.sleep(0.002)
+    raise RuntimeError(f"{process.args[0]} did not open its socket")
+
+
+class Machine:
+    """One process, in the directory that all of its transcript share."""
+
+    def __init__(self, program, directory):
+        for name in ("api.sock", "v.sock"):
+            if os.path.exists(os.path.join(directory, name)):
+                os.unlink(os.path.join(directory, name))
+        self.directory = directory
+        self.process = subprocess.Popen(
+            [program, "--api-sock", "api.sock", "--id", "transcript", "--level", "Off"],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        await_socket(self.process, os.path.join(directory, "api.sock"))
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+    def request(self, method, path, body):
+        api = Api(os.path.join(self.directory, "api.sock"))
+        try:
+            headers = {"Content-Type": "application/json"} if body else {}
+            api.request(method, path, body or None, headers)
+            answer = api.getresponse()
+            return f"{answer.status} {answer.read().decode()}"
+        finally:
+            api.close()
+
+    def call(self, method, params):
+        """One call to the guest; a connection that is not answered is made again."""
+        until = time.monotonic() + LIMIT
+        while True:
+            try:
+                return self.try_call(method, params)
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+
+    def try_call(self, method, params):
+        request = {"jsonrpc": "2.0", "id": 1, "method": method}
+        if params:
+            request["params"] = json.loads(params)
+        text = json.dumps(request, separators=(",", ":")).encode()
+        with socket.socket(socket.AF_UNIX) as guest:
+            guest.settimeout(0.5)
+            guest.connect(os.path.join(self.directory, "v.sock"))
+            guest.sendall(f"CONNECT {RPC_PORT}\n".encode())
+            stream = guest.makefile("rb")
+            if not stream.readline().startswith(b"OK "):
+                raise OSError("no OK")
+            hello = read_frame(stream)
+            guest.sendall(struct.pack(">I", len(text)) + text)
+            return hello + " " + read_frame(stream)
+
+
+def read_frame(stream):
+    header = stream.read(4)
+    if len(header) < 4:
+        raise OSError("closed")
+    return stream.read(struct.unpack(">I", header)[0]).decode()
+
+
+def comparable(answer):
+    """All but the status and what the guest found wrong may be other numbers."""
+    answer = re.sub(r'("boot_id":)"[0-9a-f]*"', r'\1"N"', answer)
+    answer = re.sub(r" virtio_mmio\.device=[^ \"]*", "", answer)
+    exact = r'(^[0-9]{3} |"wrong":[0-9]+|"checked":[0-9]+)'
+    parts = re.split(exact, answer)
+    return "".join(
+        part if re.fullmatch(exact, part) else re.sub(r"-?[0-9]+(\.[0-9]+)*", "N", part)
+        for part in parts
+    )
+
+
+def run(requests, program, guest):
+    """Yields (request, answer)."""
+    directory = tempfile.mkdtemp()
+    machine = None
+    try:
+        for line in requests:
+            if line.startswith("new "):
+                if machine is not None:
+                    machine.close()
+                machine = Machine(program, directory)
+                continue
+            method, path, body = (line.replace("GUEST", guest).replace("LONG", 51200 * "x") + "  ").split(" ", 2)
+            send = machine.call if method == "CALL" else lambda p, b: machine.request(method, p, b)
+            arguments = (path, body.strip())
+            yield line, comparable(send(*arguments))
+    finally:
+        if machine is not None:
+            machine.close()
+        shutil.rmtree(directory)
+
+
+def main():
+    listing, guest, real, fake = map(os.path.abspath, sys.argv[1:])
+    with open(listing, encoding="utf-8") as file:
+        requests = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    differences = 0
+    count = 0
+    for (line, expected), (_, got) in zip(run(requests, real, guest), run(requests, fake, guest)):
+        count += 1
+        if expected != got:
+            differences += 1
+            print(f"{line}\n    real: {expected}\n    fake: {got}")
+    asked = sum(not line.startswith("new ") for line in requests)
+    print(f"{count} of {asked} requests, {differences} different answers")
+    return 1 if differences or count != asked else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
