@@ -10,7 +10,7 @@
 HEADERS := config error event host op rpc snapshot version vm
 
 LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_scan log op \
-	reactor sock spawn thread timer utf8 version worker
+	reactor sock spawn sweep thread timer utf8 version worker
 LIB_VMM := api config config_check config_document config_keys console features http owner plan \
 	process rights swap
 LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \

@@ -253,7 +253,8 @@ static int remove_children(int dir_fd, const char *name, int depth)
     int rc = 0;
 
     if (dir == NULL) {
-        rc = err_sys(errno, "%s", name);
+        /* Somebody else may be removing it, too. */
+        rc = errno == ENOENT ? 0 : err_sys(errno, "%s", name);
         fs_close(&fd);
         return rc;
     }

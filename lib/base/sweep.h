@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_SWEEP_H
+#define BASE_SWEEP_H
+
+#include "base/error.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/*
+ * Go through a directory and remove what nobody needs any more. Others may do
+ * the same at the same time.
+ */
+struct sweep {
+    int dir_fd;              /* borrowed */
+    const atomic_bool *stop; /* ends it early */
+    unsigned removed;
+};
+
+/*
+ * Call visit() for each entry. What fails keeps no other from its turn; the
+ * first failure is told, or FCSNAP_ECANCELED after *stop became true. Blocks.
+ */
+int sweep_run(struct sweep *sweep, int (*visit)(struct sweep *sweep, const char *name)) MUST_CHECK;
+
+/* For visit(): remove a file or a tree, and count it. */
+int sweep_remove(struct sweep *sweep, const char *name) MUST_CHECK;
+
+#endif
