@@ -11,8 +11,8 @@ HEADERS := config error event host op rpc snapshot version vm
 
 LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_scan log op \
 	reactor sock spawn sweep thread timer utf8 version worker
-LIB_VMM := api config config_check config_document config_keys console features http owner plan \
-	process rights swap
+LIB_VMM := api config config_check config_document config_keys console directory features http owner \
+	plan process rights swap
 LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
@@ -24,7 +24,7 @@ EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
 BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
-UNIT_TESTS := api buf channel clock config config_check console error event failpoint \
+UNIT_TESTS := api buf channel clock config config_check console directory error event failpoint \
 	features frame fs fswatch handshake id image index index_build json log manifest op owner \
 	pager pager_fail pager_huge pages paths plan reactor rights slot sock source spawn store timer utf8 \
 	vsock worker

@@ -4,7 +4,7 @@
 #include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/op.h"
-#include "vmm/owner.h"
+#include "vmm/directory.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -32,17 +32,13 @@ static int make_directory(struct process *process, int *console_fd)
     int rc = FAILPOINT("process", "directory");
 
     if (rc == 0) {
-        rc = fs_open_dir_at(process->vms_fd, process->id, true, &process->dir_fd);
+        rc = directory_make(process->vms_fd, process->id, &process->dir_fd);
     }
     if (rc < 0) {
         return err_prefix("directory of the VM");
     }
-    rc = owner_write(process->dir_fd);
-    if (rc == 0) {
-        process->console_open = true;
-        rc = console_open(&process->console, process->dir_fd, console_fd);
-    }
-    return rc;
+    process->console_open = true;
+    return console_open(&process->console, process->dir_fd, console_fd);
 }
 
 static int prepare(struct spawn *spawn)
@@ -175,7 +171,7 @@ void process_describe_end(const struct process *process, char *out, size_t size)
 
 int process_remove(struct process *process)
 {
-    return fs_remove_at(process->vms_fd, process->id);
+    return directory_remove(process->vms_fd, process->id);
 }
 
 void process_close(struct process *process)

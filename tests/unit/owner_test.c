@@ -5,8 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static char directory[256];
@@ -47,17 +50,32 @@ static unsigned long long start_time(void)
     return value;
 }
 
-static void check_line(pid_t pid, unsigned long long start)
+static const char *boot_id(void)
 {
-    char boot[64] = "";
-    char expected[256];
-    struct buf line;
+    static char boot[64];
     FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 
     assert_non_null(file);
     assert_int_equal(fscanf(file, "%63s", boot), 1);
     fclose(file);
-    snprintf(expected, sizeof(expected), "%d %llu %s\n", (int)pid, start, boot);
+    return boot;
+}
+
+static unsigned long long namespace(void)
+{
+    struct stat info;
+
+    assert_int_equal(stat("/proc/self/ns/pid", &info), 0);
+    return info.st_ino;
+}
+
+static void check_line(pid_t pid, unsigned long long start)
+{
+    char expected[256];
+    struct buf line;
+
+    snprintf(expected, sizeof(expected), "%d %llu %s %llu\n", (int)pid, start, boot_id(),
+             namespace());
     CHECK_OK(fs_read_at(dir_fd, "owner", 256, FCSNAP_ESYSTEM, &line));
     assert_string_equal(line.data, expected);
     buf_free(&line);
@@ -118,14 +136,147 @@ static void test_child(void **state)
     }
 }
 
+/* What is said of an owner with this line. */
+static enum owner judge(int pid, unsigned long long start, const char *boot,
+                        unsigned long long space)
+{
+    char line[256];
+    int length = snprintf(line, sizeof(line), "%d %llu %s %llu\n", pid, start, boot, space);
+
+    CHECK_OK(fs_remove_at(dir_fd, "owner"));
+    CHECK_OK(fs_write_at(dir_fd, "owner", line, (size_t)length));
+    return owner_of(dir_fd, dir_fd);
+}
+
+static enum owner judge_text(const char *text)
+{
+    CHECK_OK(fs_remove_at(dir_fd, "owner"));
+    CHECK_OK(fs_write_at(dir_fd, "owner", text, strlen(text)));
+    return owner_of(dir_fd, dir_fd);
+}
+
+static void test_living(void **state)
+{
+    char line[OWNER_LINE];
+
+    (void)state;
+    CHECK_OK(owner_write(dir_fd));
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_LIVES);
+    assert_int_equal(judge(getpid(), start_time(), boot_id(), namespace()), OWNER_LIVES);
+    owner_line(line);
+    assert_int_equal(owner_of_line(dir_fd, line), OWNER_LIVES);
+    CHECK_OK(owner_mark(dir_fd, "mark"));
+    assert_int_equal(owner_of_mark(dir_fd, dir_fd, "mark"), OWNER_LIVES);
+    CHECK_ERR(owner_mark(dir_fd, "mark"), FCSNAP_ESYSTEM, "mark: File exists");
+}
+
+static void test_other_time_or_boot(void **state)
+{
+    (void)state;
+    assert_int_equal(judge(getpid(), start_time() + 1, boot_id(), namespace()), OWNER_GONE);
+    assert_int_equal(judge(getpid(), start_time() - 1, boot_id(), namespace()), OWNER_GONE);
+    assert_int_equal(
+        judge(getpid(), start_time(), "0f0e0d0c-0000-4000-8000-000000000000", namespace()),
+        OWNER_GONE);
+    /* No process ever has such a number. */
+    assert_int_equal(judge(0x7ffffffe, start_time(), boot_id(), namespace()), OWNER_GONE);
+}
+
+/* A zombie has its number and start time still. */
+static void test_dead(void **state)
+{
+    int status;
+    pid_t pid = fork();
+    struct pollfd end = { .events = POLLIN };
+
+    (void)state;
+    if (pid == 0) {
+        _exit(owner_write(dir_fd) == 0 && owner_mark(dir_fd, "mark") == 0 ? 0 : 1);
+    }
+    end.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    assert_true(end.fd >= 0);
+    assert_int_equal(poll(&end, 1, 10000), 1);
+    close(end.fd);
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_GONE);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_GONE);
+    assert_int_equal(owner_of_mark(dir_fd, dir_fd, "mark"), OWNER_GONE);
+}
+
+static void test_living_child(void **state)
+{
+    int status;
+    int ends[2];
+    char word;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        _exit(owner_write(dir_fd) == 0 && write(ends[1], "x", 1) == 1 && pause());
+    }
+    assert_int_equal(read(ends[0], &word, 1), 1);
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_LIVES);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_GONE);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void test_illegible(void **state)
+{
+    static const char *const texts[] = { "", "\n", "x", "1 2", "-4 5 6 7", "0 1 x 2" };
+    char longer[600];
+
+    (void)state;
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_UNKNOWN);
+    assert_int_equal(owner_of_mark(dir_fd, dir_fd, "mark"), OWNER_UNKNOWN);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_int_equal(judge_text(texts[i]), OWNER_UNKNOWN);
+    }
+    /* More than we know of is no damage. */
+    assert_int_equal(judge_text("1 2 elsewhere 4 5\n"), OWNER_GONE);
+    memset(longer, '1', sizeof(longer) - 1);
+    longer[sizeof(longer) - 1] = '\0';
+    assert_int_equal(judge_text(longer), OWNER_UNKNOWN);
+    CHECK_OK(fs_remove_at(dir_fd, "owner"));
+    assert_int_equal(mkdirat(dir_fd, "owner", 0700), 0);
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_UNKNOWN);
+    CHECK_OK(fs_remove_at(dir_fd, "owner"));
+    assert_int_equal(symlinkat("1 2 three", dir_fd, "mark"), 0);
+    assert_int_equal(owner_of_mark(dir_fd, dir_fd, "mark"), OWNER_UNKNOWN);
+}
+
+/* Its number means nothing here: it lives as long as its lock. */
+static void test_other_namespace(void **state)
+{
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 0 };
+    int theirs;
+
+    (void)state;
+    CHECK_OK(fs_open_dir(directory, &theirs));
+    assert_int_equal(judge(getpid(), start_time(), boot_id(), namespace() + 1), OWNER_GONE);
+    CHECK_OK(owner_lock(theirs));
+    /* That was the byte of this process, not of the other. */
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_GONE);
+    assert_int_equal(fcntl(theirs, F_OFD_SETLK, &lock), 0);
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_LIVES);
+    close(theirs);
+    assert_int_equal(owner_of(dir_fd, dir_fd), OWNER_GONE);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, each_setup, each_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_line),
-        TEST(test_only_what_is_new),
-        TEST(test_keeps_errno),
-        TEST(test_child),
+        TEST(test_line),        TEST(test_only_what_is_new),
+        TEST(test_keeps_errno), TEST(test_child),
+        TEST(test_living),      TEST(test_other_time_or_boot),
+        TEST(test_dead),        TEST(test_living_child),
+        TEST(test_illegible),   TEST(test_other_namespace),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
