@@ -112,7 +112,7 @@ FCSNAP_API int32_t fcsnap_op_take_snapshot(fcsnap_op *op, fcsnap_snapshot **out)
  * @retval FCSNAP_EINVAL     An argument is NULL, or the name neither an id nor a path.
  * @retval FCSNAP_ENOENT     There is no such snapshot.
  * @retval FCSNAP_EACCES     It may not be read.
- * @retval FCSNAP_ESNAPSHOT  Its manifest is malformed.
+ * @retval FCSNAP_ESNAPSHOT  Its manifest is malformed, or it is being written or removed.
  * @retval FCSNAP_ECORRUPT   Its manifest is damaged.
  * @retval FCSNAP_ECLOSED    The host is not open.
  * @retval FCSNAP_ENOMEM     Out of memory.

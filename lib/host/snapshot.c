@@ -67,7 +67,10 @@ static int read_snapshot(struct fcsnap_snapshot *snapshot, const char *name)
     if (snapshot->dir_fd < 0) {
         return err_sys(errno, "snapshot %s", snapshot->path);
     }
-    rc = manifest_read(snapshot->dir_fd, &snapshot->manifest);
+    rc = store_check_whole(snapshot->dir_fd);
+    if (rc == 0) {
+        rc = manifest_read(snapshot->dir_fd, &snapshot->manifest);
+    }
     if (rc < 0) {
         return err_prefix("snapshot %s", snapshot->path);
     }

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define ID "123e4567-e89b-12d3-a456-426614174000"
 
@@ -98,7 +99,9 @@ static void test_delete(void **state)
     begin();
     /* What is not published yet is no snapshot. */
     CHECK_OK(store_delete(store_fd, ID));
-    assert_int_equal(entries(), 1);
+    assert_true(exists(".tmp-" ID));
+    assert_true(exists(".own-" ID));
+    assert_int_equal(entries(), 2);
     CHECK_OK(store_publish(store_fd, ID, snapshot_fd));
     CHECK_OK(store_delete(store_fd, ID));
     CHECK_OK(store_delete(store_fd, ID));
@@ -147,6 +150,152 @@ static void test_link_is_not_followed(void **state)
     assert_int_equal(symlinkat("/tmp", store_fd, ".tmp-" ID), 0);
     CHECK_ERR(store_begin(store_fd, ID, &snapshot_fd), FCSNAP_ESYSTEM, ".tmp-" ID);
     assert_int_equal(snapshot_fd, -1);
+    assert_int_equal(entries(), 1);
+}
+
+static atomic_bool stop;
+
+static int sweep(unsigned *removed)
+{
+    struct store_sweep sweep = { .sweep = { .dir_fd = store_fd, .stop = &stop },
+                                 .vms_fd = store_fd };
+    int rc = store_sweep_run(&sweep);
+
+    *removed = sweep.sweep.removed;
+    return rc;
+}
+
+/* A process that dies in the middle of it. */
+static void begin_and_die(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int fd;
+
+        _exit(store_begin(store_fd, ID, &fd) == 0 && fs_write_at(fd, "memory", "x", 1) == 0 ? 0
+                                                                                            : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    CHECK_OK(fs_open_dir_at(store_fd, ".tmp-" ID, false, &snapshot_fd));
+}
+
+static void test_sweep_of_the_dead(void **state)
+{
+    unsigned removed;
+
+    (void)state;
+    begin_and_die();
+    assert_int_equal(entries(), 2);
+    CHECK_OK(sweep(&removed));
+    assert_int_equal(removed, 1);
+    assert_int_equal(entries(), 0);
+    CHECK_OK(sweep(&removed));
+    assert_int_equal(removed, 0);
+}
+
+/* It has its name, but the mark lies there still; or nothing but that. */
+static void test_sweep_of_a_mark(void **state)
+{
+    unsigned removed;
+
+    (void)state;
+    begin_and_die();
+    assert_int_equal(renameat(store_fd, ".tmp-" ID, store_fd, ID), 0);
+    CHECK_OK(sweep(&removed));
+    assert_int_equal(removed, 0);
+    assert_true(exists(ID "/memory"));
+    assert_int_equal(entries(), 1);
+}
+
+static void test_sweep_without_a_mark(void **state)
+{
+    unsigned removed;
+
+    (void)state;
+    begin();
+    CHECK_OK(fs_remove_at(store_fd, ".own-" ID));
+    CHECK_OK(sweep(&removed));
+    assert_int_equal(removed, 1);
+    assert_int_equal(entries(), 0);
+}
+
+static void test_sweep_of_what_lives(void **state)
+{
+    unsigned removed;
+
+    (void)state;
+    begin();
+    CHECK_OK(fs_write_at(store_fd, ".tmp-other", "x", 1));
+    CHECK_OK(fs_write_at(store_fd, ".del-", "x", 1));
+    CHECK_OK(sweep(&removed));
+    assert_int_equal(removed, 0);
+    assert_true(exists(".tmp-" ID "/memory"));
+    assert_int_equal(entries(), 4);
+    CHECK_OK(store_publish(store_fd, ID, snapshot_fd));
+    CHECK_OK(sweep(&removed));
+    assert_true(exists(ID "/memory"));
+    assert_int_equal(entries(), 3);
+}
+
+static void test_sweep_of_deleted(void **state)
+{
+    unsigned removed;
+
+    (void)state;
+    begin();
+    CHECK_OK(store_publish(store_fd, ID, snapshot_fd));
+    CHECK_OK(failpoint_set("store.remove=error:5"));
+    CHECK_ERR(store_delete(store_fd, ID), FCSNAP_ESYSTEM, "store.remove");
+    assert_true(exists(".del-" ID));
+    CHECK_OK(sweep(&removed));
+    assert_int_equal(removed, 1);
+    assert_int_equal(entries(), 0);
+}
+
+static void test_sweep_is_stopped(void **state)
+{
+    unsigned removed;
+
+    (void)state;
+    begin_and_die();
+    atomic_store(&stop, true);
+    CHECK_ERR(sweep(&removed), FCSNAP_ECANCELED, "canceled");
+    atomic_store(&stop, false);
+    assert_int_equal(removed, 0);
+    assert_int_equal(entries(), 2);
+}
+
+/* Larger than what goes at once; also where nothing of it is on the disk. */
+static void test_sweep_of_a_large_memory(void **state)
+{
+    unsigned removed;
+
+    (void)state;
+    begin_and_die();
+    {
+        int fd = openat(snapshot_fd, "memory", O_WRONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, (off_t)1 << 30), 0);
+        close(fd);
+    }
+    CHECK_OK(sweep(&removed));
+    assert_int_equal(removed, 1);
+    assert_int_equal(entries(), 0);
+}
+
+static void test_whole(void **state)
+{
+    (void)state;
+    begin();
+    CHECK_ERR(store_check_whole(snapshot_fd), FCSNAP_ESNAPSHOT, "written or removed");
+    CHECK_OK(store_publish(store_fd, ID, snapshot_fd));
+    CHECK_OK(store_check_whole(snapshot_fd));
+    assert_int_equal(renameat(store_fd, ID, store_fd, ".del-" ID), 0);
+    CHECK_ERR(store_check_whole(snapshot_fd), FCSNAP_ESNAPSHOT, "written or removed");
 }
 
 int main(void)
@@ -160,6 +309,14 @@ int main(void)
         TEST(test_delete_again),
         TEST(test_failures),
         TEST(test_link_is_not_followed),
+        TEST(test_sweep_of_the_dead),
+        TEST(test_sweep_of_a_mark),
+        TEST(test_sweep_without_a_mark),
+        TEST(test_sweep_of_what_lives),
+        TEST(test_sweep_of_deleted),
+        TEST(test_sweep_is_stopped),
+        TEST(test_sweep_of_a_large_memory),
+        TEST(test_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
