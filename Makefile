@@ -17,7 +17,7 @@ LIB_MEMORY := connect file fill handshake image index index_build install pager 
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel frame vsock
-LIB_HOST := host paths result rpc settings slot snapshot start state verb_boot verb_call \
+LIB_HOST := host paths recover result rpc settings slot snapshot start state verb_boot verb_call \
 	verb_capture verb_connect verb_control verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
@@ -29,10 +29,10 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 	pager pager_fail pager_huge pages paths plan reactor rights slot sock source spawn store timer utf8 \
 	vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
-API_TESTS := errors host null op
+API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main stop \
-	user
+REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main \
+	recover stop user
 # The fake Firecracker, tests/fake/README.md; its guest is made of the tiny guest's files.
 FAKE := api config fields guest http machine main memory script snapshot state_file uffd vsock
 FAKE_TINY := args json methods methods_machine methods_mem reply rpc session text
@@ -47,7 +47,7 @@ USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 # Threads that wait in page faults, in which valgrind lets no other thread run; a program
 # that starts itself as /proc/self/exe, which is valgrind's then; and children that tell why
 # they could not start in memory that they share, which they do not under valgrind.
-NO_VALGRIND_TESTS := pager pager_fail pager_huge spawn bad_config
+NO_VALGRIND_TESTS := pager pager_fail pager_huge spawn bad_config recover
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300
 

@@ -30,6 +30,9 @@ enum {
 /** One user of this machine. */
 typedef struct fcsnap_host fcsnap_host;
 
+/** A call in flight: see op.h. */
+typedef struct fcsnap_op fcsnap_op;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -141,6 +144,9 @@ FCSNAP_API int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink s
 /**
  * Open a host: make its directories and start its threads.
  *
+ * Behind it begins what fcsnap_host_recover() does, for a minute at most; what
+ * fails of it is only logged.
+ *
  * @param[in] host  A host that is not open. Borrowed.
  *
  * @retval 0               Done.
@@ -161,11 +167,61 @@ FCSNAP_API int32_t fcsnap_host_set_log_sink(fcsnap_host *host, fcsnap_log_sink s
 FCSNAP_API int32_t fcsnap_host_open(fcsnap_host *host);
 
 /**
+ * Remove from the state directory what programs left that were killed.
+ *
+ * That is: the directories of their VMs, with any process that runs in one
+ * still; snapshots that they had not finished; and what is left of deleted
+ * ones. Whatever belongs to a process that lives stays, also if that is this
+ * one, or runs in another container. All that use a state directory must run on
+ * one machine.
+ *
+ * fcsnap_host_open() begins the same behind, so most programs need not call
+ * this: it is for who must know that it is done, or lets a host be open for long.
+ *
+ * @param[in] host        An open host. Borrowed.
+ * @param[in] timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 Done: nothing is left.
+ * @retval FCSNAP_EINVAL     The host is NULL.
+ * @retval FCSNAP_EACCES     Something of it is not ours to remove; the rest is gone.
+ * @retval FCSNAP_ESYSTEM    A system call failed for something; the rest is gone.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is not open.
+ * @retval FCSNAP_EFORKED    The host belongs to the parent of this process.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_recover(fcsnap_host *host, int64_t timeout_ms);
+
+/**
+ * Begin to remove what programs left: fcsnap_host_recover() without the wait.
+ *
+ * @param[in]  host        An open host. Borrowed.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   An argument is NULL.
+ * @retval FCSNAP_ECLOSED  The host is not open.
+ * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_recover_start(fcsnap_host *host, int64_t timeout_ms,
+                                             fcsnap_op **out);
+
+/**
  * End everything of a host: cancel its operations, kill its VMs, remove
  * their directories, end its threads.
  *
  * Calls in other threads end with FCSNAP_ECANCELED. What hangs on the host
- * stays valid memory and answers FCSNAP_ECLOSED.
+ * stays valid memory and answers FCSNAP_ECLOSED. A recovery that goes on
+ * behind ends with the file that it is removing; the next host does the rest.
  *
  * @param[in] host        An open host. Borrowed.
  * @param[in] timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.

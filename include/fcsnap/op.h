@@ -15,9 +15,6 @@
  * @{
  */
 
-/** A call in flight. */
-typedef struct fcsnap_op fcsnap_op;
-
 #ifdef __cplusplus
 extern "C" {
 #endif

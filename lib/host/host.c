@@ -6,8 +6,10 @@
 #include "base/fs.h"
 #include "base/thread.h"
 #include "host/paths.h"
+#include "host/recover.h"
 #include "host/vm.h"
 #include "memory/pager.h"
+#include "vmm/owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,6 +103,9 @@ static void op_ended(struct op_listener *listener, struct fcsnap_op *op)
     *op->list_at = op->list_next;
     if (op->list_next != NULL) {
         op->list_next->list_at = op->list_at;
+    }
+    if (host->recovery == op) {
+        host->recovery = NULL;
     }
     pthread_cond_broadcast(&host->cond);
     pthread_mutex_unlock(&host->mutex);
@@ -293,6 +298,11 @@ static int open_directories(struct fcsnap_host *host)
     if (rc == 0 && faccessat(host->vms_fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
         rc = err_sys(errno, "vm");
     }
+    if (rc == 0 && owner_lock(host->vms_fd) < 0) {
+        /* Only a process in another container would ask for it. */
+        log_write(&host->log, LOG_WARN, "state directory %s: %s", host->state_dir,
+                  fcsnap_last_error());
+    }
     return rc < 0 ? err_prefix("state directory %s", host->state_dir) : 0;
 }
 
@@ -341,6 +351,7 @@ int32_t fcsnap_host_open(fcsnap_host *host)
     }
     host->pid = getpid();
     set_state(host, HOST_OPEN);
+    recover_behind(host);
     return 0;
 }
 
@@ -348,6 +359,18 @@ int32_t fcsnap_host_open(fcsnap_host *host)
 static bool is_busy(const struct fcsnap_host *host)
 {
     return host->ops != NULL || host->vms != NULL || host->state == HOST_TEARING_DOWN;
+}
+
+/*
+ * With the mutex held. Nobody asked for the recovery of open, which looks after
+ * each file whether it shall end: like that of a thread, its end has no limit.
+ */
+static int64_t limit_of(const struct fcsnap_host *host, int64_t deadline)
+{
+    bool only_recovers = host->vms == NULL && host->ops != NULL && host->ops == host->recovery &&
+                         host->ops->list_next == NULL;
+
+    return only_recovers ? DEADLINE_NEVER : deadline;
 }
 
 int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms)
@@ -368,7 +391,7 @@ int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms)
     if (host->state == HOST_OPEN || host->state == HOST_CLOSING) {
         end_all(host);
     }
-    while (is_busy(host) && cond_wait_until(&host->cond, &host->mutex, deadline)) {
+    while (is_busy(host) && cond_wait_until(&host->cond, &host->mutex, limit_of(host, deadline))) {
     }
     if (is_busy(host)) {
         rc = err_set(FCSNAP_ETIMEDOUT, "something lives still");

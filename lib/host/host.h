@@ -43,8 +43,9 @@ struct fcsnap_host {
     pthread_mutex_t mutex; /* the rest */
     pthread_cond_t cond;   /* something ended */
     enum host_state state;
-    struct fcsnap_op *ops; /* in flight */
-    struct fcsnap_vm *vms; /* with a process or a directory */
+    struct fcsnap_op *ops;      /* in flight */
+    struct fcsnap_op *recovery; /* the one of open, while it is */
+    struct fcsnap_vm *vms;      /* with a process or a directory */
     struct op_listener listener;
 };
 

@@ -370,6 +370,9 @@ static int use_in_child(fcsnap_host *host)
     if (fcsnap_event_next(host, &(uint32_t){ 0 }, &(uint64_t){ 0 }) != FCSNAP_EFORKED) {
         return 5;
     }
+    if (fcsnap_host_recover(host, LIMIT) != FCSNAP_EFORKED) {
+        return 6;
+    }
     if (fcsnap_host_close(host, LIMIT) != FCSNAP_EFORKED) {
         return 4;
     }

@@ -73,6 +73,7 @@ static void sink(uint32_t level, const char *text, void *user_data)
 static void test_host(void **state)
 {
     fcsnap_host *new_one;
+    fcsnap_op *op = (fcsnap_op *)1;
     int32_t fd;
     uint32_t kind;
     uint64_t number;
@@ -89,6 +90,10 @@ static void test_host(void **state)
     REFUSE(fcsnap_host_set_log_sink, NULL, sink, NULL, NULL, FCSNAP_LOG_OFF);
     REFUSE(fcsnap_host_set_log_sink, new_one, NULL, NULL, NULL, FCSNAP_LOG_OFF);
     REFUSE(fcsnap_host_open, NULL);
+    REFUSE(fcsnap_host_recover, NULL, 0);
+    REFUSE(fcsnap_host_recover_start, NULL, 0, &op);
+    assert_null(op);
+    REFUSE(fcsnap_host_recover_start, host, 0, NULL);
     REFUSE(fcsnap_host_close, NULL, 0);
     REFUSE(fcsnap_host_event_fd, NULL, &fd);
     REFUSE(fcsnap_host_event_fd, host, NULL);
