@@ -33,6 +33,9 @@ API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
 REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main \
 	recover stop user
+# tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
+LINUX_TESTS := restore
+LINUX_EXAMPLES := boot snapshot_restore
 # The fake Firecracker, tests/fake/README.md; its guest is made of the tiny guest's files.
 FAKE := api config fields guest http machine main memory script snapshot state_file uffd vsock
 FAKE_TINY := args json methods methods_machine methods_mem reply rpc session text
@@ -49,7 +52,7 @@ USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 # they could not start in memory that they share, which they do not under valgrind.
 NO_VALGRIND_TESTS := pager pager_fail pager_huge spawn bad_config recover
 # kind/name=seconds, for those that need more or less than 120.
-TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300
+TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/restore=300
 
 LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen
 ABI_TESTS := headers library unload
@@ -122,6 +125,8 @@ F := build/$(FLAVOUR)-fp
 B := $(if $(filter 1,$(FAILPOINTS)),$F,$P)
 BUILD_GUEST := build/guest
 GUEST := $(BUILD_GUEST)/tiny-x86_64
+LINUX_KERNEL := $(or $(FCSNAP_CACHE),.cache)/linux/kernel
+LINUX_INITRD := $(BUILD_GUEST)/linux-initrd
 
 LIB_SOURCES := \
 	$(LIB_BASE:%=lib/base/%.c) \
@@ -142,6 +147,8 @@ programs = $(patsubst %,$(2)/tests/%_test,$(call wanted,$(1)))
 UNIT_PROGRAMS := $(call programs,$(UNIT_TESTS:%=unit/%),$F)
 API_PROGRAMS := $(call programs,$(API_TESTS:%=api/%),$B)
 REAL_PROGRAMS := $(call programs,$(REAL_TESTS:%=real/%),$F)
+LINUX_PROGRAMS := $(call programs,$(LINUX_TESTS:%=linux/%),$F) \
+	$(patsubst %,$B/%,$(call wanted,$(LINUX_EXAMPLES:%=examples/%)))
 EXAMPLE_PROGRAMS := $(patsubst %,$B/%,$(call wanted,$(EXAMPLES:%=examples/%)))
 BENCH_PROGRAMS := $(BENCHES:%=$B/bench/%)
 TEST_PROGRAMS := $(UNIT_PROGRAMS) $(API_PROGRAMS) $(REAL_PROGRAMS)
@@ -171,7 +178,7 @@ $(foreach dir,$(sort $B $F),$(eval $(call static_library,$(dir))))
 
 $F/%: DEFINES := -DFCSNAP_FAILPOINTS
 $(sort $B/lib/%.o $F/lib/%.o): PRIVATE := -Ilib
-$(sort $F/tests/unit/%.o $F/tests/real/%.o $B/tests/bench/%.o): PRIVATE := -Ilib -Itests
+$(sort $F/tests/unit/%.o $F/tests/real/%.o $F/tests/linux/%.o $B/tests/bench/%.o): PRIVATE := -Ilib -Itests
 $B/tests/api/%.o: PRIVATE := -Itests
 
 $(SHARED): $(LIB_SOURCES:%.c=$B/%.o) lib/libfcsnap.map
@@ -195,6 +202,14 @@ $B/bench/%: $B/tests/bench/%.o $B/tests/bench/floor.o $(STATIC)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS)
+
+# The agent is all of the Linux guest, so it is linked statically.
+$(LINUX_INITRD): tests/linux/guest.c $(LINUX_KERNEL)/vmlinux
+	@rm -rf $@.d && mkdir -p $@.d/dev
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Os -s -static $(WARNINGS) $< -o $@.d/init
+	$(Q)cp -r $(LINUX_KERNEL)/modules/guest $@.d/modules
+	$(Q)cd $@.d && find . | cpio --quiet -o -H newc > ../$(@F)
 
 # --- The fake Firecracker -----------------------------------------------------
 
@@ -221,6 +236,10 @@ $F/tests/real/%_test: $F/tests/real/%_test.o $F/tests/real/support.o $F/libfcsna
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
+$F/tests/linux/%_test: $F/tests/linux/%_test.o $F/tests/real/support.o $F/libfcsnap.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+
 $B/tests/api/%_test: $B/tests/api/%_test.o $(LINKS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $< -o $@ -Wl,-rpath,'$$ORIGIN/../..' -L$B -lfcsnap $(BUILD_LDFLAGS) -lcmocka
@@ -234,8 +253,8 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 # Each target ends with one line: N passed, N failed, N skipped. The steps of
 # `make check` have RESULTS, and run.sh adds its numbers there instead.
 
-CHECKS := all lint check-unit check-api check-real check-fake check-user check-examples check-install check-abi \
-	check-asan check-valgrind check-tsan
+CHECKS := all lint check-unit check-api check-real check-fake check-user check-examples \
+	check-linux check-install check-abi check-asan check-valgrind check-tsan
 .PHONY: prepare check check-all check-tests lint $(filter check-%,$(CHECKS))
 
 # In parallel, unless make was told how.
@@ -315,6 +334,22 @@ as_user = $(Q)$(SUBMAKE) $(2) $(3) LABEL=user-$(1) WRAP='tests/user.sh $(1)' \
 check-examples:
 	$(call build_and_run,$(EXAMPLE_PROGRAMS),$(EXAMPLE_PROGRAMS),--arg $(GUEST))
 
+# Each in a machine of its own, the examples with the tiny guest; so only one at a time.
+check-linux shell-linux: export FCSNAP_LINUX_KERNEL = $(abspath $(LINUX_KERNEL)/vmlinux)
+check-linux shell-linux: export FCSNAP_LINUX_INITRD = $(abspath $(LINUX_INITRD))
+check-linux: LABEL := linux
+check-linux: WRAP := tests/linux/machine.sh
+check-linux:
+	$(Q)tests/setup.sh --linux
+	$(call build_and_run,$(LINUX_INITRD) $(LINUX_PROGRAMS),$(LINUX_PROGRAMS),--arg $(GUEST))
+
+.PHONY: shell-linux
+shell-linux:
+	$(Q)tests/setup.sh --linux
+	+$(Q)$(SUBMAKE) prepare PREPARED='$(LINUX_INITRD) examples'
+	$(Q)FCSNAP_FIRECRACKER=$$(tests/setup.sh --print) FCSNAP_GUEST=$(abspath $(GUEST)) \
+		tests/linux/machine.sh --shell $(EXAMPLES:%=$B/examples/%)
+
 # All cmocka programs of one flavour.
 check-tests:
 	$(call build_and_run,$(TEST_PROGRAMS),$(TEST_PROGRAMS))
@@ -342,7 +377,8 @@ lint:
 print-sources:
 	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h) \
 		$(UNIT_TESTS:%=tests/unit/%_test.c) $(API_TESTS:%=tests/api/%_test.c) \
-		$(REAL_TESTS:%=tests/real/%_test.c) $(FAKE:%=tests/fake/%.c)
+		$(REAL_TESTS:%=tests/real/%_test.c) $(LINUX_TESTS:%=tests/linux/%_test.c) \
+		$(FAKE:%=tests/fake/%.c)
 
 # --- Documents, benchmarks, installation -------------------------------------
 
@@ -424,6 +460,7 @@ help:
 #? check-fake      the fake Firecracker against the real one, and some real tests on the fake
 #? check-user      api tests, examples and some real tests as a user who is not root
 #? check-examples  each example ends well
+#? check-linux     restores of a Linux guest, and examples, in an emulated machine
 #? check-asan      unit, api and real tests under AddressSanitizer and UBSan
 #? check-tsan      unit and api tests, and some real ones, under ThreadSanitizer
 #? check-valgrind  unit and api tests under valgrind
@@ -431,6 +468,7 @@ help:
 #? check-abi       headers alone, what the library exports and needs, unloading
 #? lint            sizes, docs, symbols, forbidden words, layers, format, cppcheck
 #? docs            HTML and man pages in build/docs
+#? shell-linux     a prompt in the machine of check-linux; Ctrl-A X ends it
 #? demo            boot, snapshot and restore a tiny guest, with a word on each step
 #? bench           bench-restore and bench-capture; JSON in build/bench
 #? install         to PREFIX (/usr/local), and ldconfig; DESTDIR, libdir, includedir are heeded
@@ -443,7 +481,7 @@ help:
 #? WERROR=1 makes warnings fail; FLAVOUR=plain|asan|tsan|cov; FAILPOINTS=1
 
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
-	$(addsuffix .d,$(TEST_PROGRAMS) $(EXAMPLE_PROGRAMS)) $F/tests/real/support.d \
+	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(EXAMPLE_PROGRAMS)) $F/tests/real/support.d \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
 	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)
 -include $(DEPENDENCIES)

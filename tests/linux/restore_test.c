@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A Linux guest, restored again and again. What Linux does to the first
+ * connection after a restore is counted with connections of our own; then the
+ * library must get its first call answered each time, and no call taken twice.
+ */
+#include "real/support.h"
+
+#include "base/fs.h"
+#include "base/op.h"
+#include "guest/vsock.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+/*
+ * A call of the library's after a restore has DEADLINE ms. A connection that
+ * says nothing for SILENT ms counts as silent: good ones take some 20 ms here.
+ */
+enum { GUEST_MIB = 128, RAW_ROUNDS = 8, ROUNDS = 34, DEADLINE = 10000, SILENT = 5000 };
+
+static const uint32_t modes[] = { FCSNAP_MEMORY_FILE, FCSNAP_MEMORY_LAZY };
+enum { MODES = 2 };
+
+static const char boot_args[] = "console=ttyS0 reboot=k panic=1 pci=off quiet mitigations=off "
+                                "nokaslr tsc=reliable";
+
+enum outcome { ANSWERED, CUT, MUTE, OUTCOMES };
+
+static fcsnap_vm *boot_linux(void)
+{
+    fcsnap_config *config = tiny_config(GUEST_MIB, boot_args);
+    fcsnap_vm *vm;
+
+    CHECK_OK(fcsnap_config_set_kernel(config, getenv("FCSNAP_LINUX_KERNEL")));
+    CHECK_OK(fcsnap_config_set_initrd(config, getenv("FCSNAP_LINUX_INITRD")));
+    CHECK_OK(fcsnap_vm_boot(bed.host, config, LIMIT, &vm));
+    fcsnap_config_free(config);
+    return vm;
+}
+
+/* One call over a channel of its own; gives the number of calls that the guest has had. */
+static uint64_t call(fcsnap_vm *vm, const char *method, const char *params)
+{
+    fcsnap_rpc *rpc = talk(vm);
+    char *result = ask(rpc, method, "%s", params);
+    uint64_t calls;
+
+    fcsnap_free(result);
+    result = ask(rpc, "info", "{}");
+    calls = number_in(result, "calls");
+    fcsnap_free(result);
+    fcsnap_rpc_free(rpc);
+    return calls;
+}
+
+/* --- The first connections after a restore, without the library --------------- */
+
+static int await_input(int fd, int64_t until)
+{
+    int64_t left = until - now_ms();
+
+    return poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, left > 0 ? (int)left : 0);
+}
+
+/* Read so many bytes, or fewer at their end; false when time is up. */
+static bool read_until(int fd, char *data, size_t size, int64_t until, size_t *got)
+{
+    *got = 0;
+    while (*got < size) {
+        ssize_t n;
+
+        if (await_input(fd, until) == 0) {
+            return false;
+        }
+        n = recv(fd, data + *got, size - *got, 0);
+        if (n <= 0) {
+            return true;
+        }
+        *got += (size_t)n;
+    }
+    return true;
+}
+
+static enum outcome read_frame(int fd, int64_t until)
+{
+    char data[256];
+    uint32_t size = 0;
+    size_t got;
+
+    if (!read_until(fd, (char *)&size, sizeof(size), until, &got)) {
+        return MUTE;
+    }
+    if (got < sizeof(size)) {
+        return CUT;
+    }
+    size = ntohl(size);
+    assert_in_range(size, 1, sizeof(data));
+    if (!read_until(fd, data, size, until, &got)) {
+        return MUTE;
+    }
+    return got == size ? ANSWERED : CUT;
+}
+
+/* Connected, it sends a ping at once; the guest's hello comes before the answer. */
+static enum outcome converse(int fd, int64_t until)
+{
+    static const char ping[] = "\0\0\0\x28{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}";
+    enum outcome outcome;
+    int rc = STEP_WAIT;
+
+    while (rc == STEP_WAIT) {
+        if (await_input(fd, until) == 0) {
+            return MUTE;
+        }
+        rc = vsock_answer(fd);
+    }
+    if (rc < 0 || send(fd, ping, sizeof(ping) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(ping) - 1) {
+        return CUT;
+    }
+    outcome = read_frame(fd, until);
+    return outcome == ANSWERED ? read_frame(fd, until) : outcome;
+}
+
+static enum outcome connect_raw(fcsnap_vm *vm)
+{
+    char path[400];
+    enum outcome outcome;
+    int dir_fd;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/vm/%s", bed.dir, fcsnap_vm_id(vm));
+    dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(dir_fd >= 0);
+    CHECK_OK(vsock_ask(dir_fd, FCSNAP_RPC_PORT, &fd));
+    outcome = converse(fd, now_ms() + SILENT);
+    fs_close(&fd);
+    fs_close(&dir_fd);
+    return outcome;
+}
+
+static void count_raw(const char *name, fcsnap_snapshot *snapshot)
+{
+    int first[OUTCOMES] = { 0 };
+    int second[OUTCOMES] = { 0 };
+
+    for (int i = 0; i < RAW_ROUNDS; i++) {
+        fcsnap_vm *vm = restore(snapshot, modes[i % MODES]);
+
+        first[connect_raw(vm)]++;
+        second[connect_raw(vm)]++;
+        stop(vm);
+    }
+    print_message(
+        "# note: %s: of %d first connections %d cut, %d silent; of the second %d and %d\n", name,
+        RAW_ROUNDS, first[CUT], first[MUTE], second[CUT], second[MUTE]);
+    /* The guest itself works: it answers one of the two. */
+    assert_int_equal(first[MUTE] + second[MUTE] + second[CUT], 0);
+}
+
+/* --- The library --------------------------------------------------------------- */
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Restore, and let the guest count one call; gives the ns from "connected" to "proven". */
+static uint64_t first_call(fcsnap_snapshot *snapshot, uint32_t memory, uint64_t calls)
+{
+    fcsnap_vm *vm = restore(snapshot, memory);
+    int64_t began = now_ms();
+    fcsnap_rpc *rpc;
+    char *result;
+    uint64_t proof;
+
+    CHECK_OK(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, DEADLINE, &rpc));
+    CHECK_OK(fcsnap_rpc_call(rpc, "echo", "{\"text\":\"once\"}", DEADLINE, &result));
+    assert_in_range(now_ms() - began, 0, DEADLINE);
+    assert_string_equal(result, "{\"text\":\"once\"}");
+    fcsnap_free(result);
+    result = ask(rpc, "info", "{}");
+    assert_int_equal(number_in(result, "calls"), calls + 2);
+    fcsnap_free(result);
+    CHECK_OK(fcsnap_vm_timings(vm, &result));
+    proof = number_in(result, "phases_ns.proven") - number_in(result, "phases_ns.connected");
+    fcsnap_free(result);
+    fcsnap_rpc_free(rpc);
+    stop(vm);
+    return proof;
+}
+
+static void check_library(const char *name, fcsnap_snapshot *snapshot, uint64_t calls)
+{
+    uint64_t proofs[ROUNDS];
+
+    for (int i = 0; i < ROUNDS; i++) {
+        proofs[i] = first_call(snapshot, modes[i % MODES], calls);
+    }
+    qsort(proofs, ROUNDS, sizeof(proofs[0]), by_size);
+    print_message("# note: %s: %d of %d first calls answered; the proof took %.1f ms (median), "
+                  "%.1f ms at most\n",
+                  name, ROUNDS, ROUNDS, (double)proofs[ROUNDS / 2] / 1e6,
+                  (double)proofs[ROUNDS - 1] / 1e6);
+}
+
+/* Captured after `calls` calls. */
+static void check_clones(const char *name, fcsnap_vm *vm, uint64_t calls)
+{
+    fcsnap_snapshot *snapshot = capture(vm);
+
+    stop(vm);
+    count_raw(name, snapshot);
+    check_library(name, snapshot, calls);
+    CHECK_OK(fcsnap_snapshot_delete(snapshot));
+    fcsnap_snapshot_free(snapshot);
+}
+
+static void test_right_after_boot(void **state)
+{
+    fcsnap_vm *vm = boot_linux();
+
+    (void)state;
+    /* Proven, so up; no call yet. */
+    fcsnap_rpc_free(talk(vm));
+    check_clones("right after boot", vm, 0);
+}
+
+static void test_idle(void **state)
+{
+    fcsnap_vm *vm = boot_linux();
+    uint64_t calls = 0;
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        calls = call(vm, "echo", "{\"text\":\"in use\"}");
+    }
+    calls = call(vm, "rest", "{\"ms\":500}");
+    check_clones("idle", vm, calls);
+}
+
+static void test_busy(void **state)
+{
+    fcsnap_vm *vm = boot_linux();
+
+    (void)state;
+    check_clones("busy", vm, call(vm, "busy", "{}"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BED_TEST(test_right_after_boot),
+        BED_TEST(test_idle),
+        BED_TEST(test_busy),
+    };
+
+    return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
+}
