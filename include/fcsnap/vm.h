@@ -45,7 +45,7 @@ extern "C" {
  * @retval 0                    Done: the VM runs.
  * @retval FCSNAP_EINVAL        An argument is NULL.
  * @retval FCSNAP_ECONFIG       The configuration contradicts itself, or the kernel is none.
- * @retval FCSNAP_ENOENT        A file of the configuration is missing.
+ * @retval FCSNAP_ENOENT        A file of the configuration, or /dev/kvm, is missing.
  * @retval FCSNAP_EACCES        A file, the state directory or /dev/kvm cannot be used.
  * @retval FCSNAP_ENOSPC        No space is left in the state directory.
  * @retval FCSNAP_ERESOURCE     The host has too little memory or too few huge pages.
