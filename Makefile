@@ -386,10 +386,15 @@ print-sources:
 docs:
 	$(Q)tests/lint/doxygen.sh
 
+# Without KVM, in the machine of check-linux.
+HAVE_KVM := [ -w /dev/kvm ] && (: </dev/kvm) 2>/dev/null
 demo:
 	$(Q)tests/setup.sh --build
 	+$(Q)$(SUBMAKE) $B/examples/demo guest
-	$(Q)FCSNAP_FIRECRACKER=$$(tests/setup.sh --print) $B/examples/demo $(GUEST)
+	$(Q){ $(HAVE_KVM); } || { echo 'No /dev/kvm: run in an emulated machine, a minute or two' && \
+		tests/setup.sh --linux; }
+	$(Q)FCSNAP_FIRECRACKER=$$(tests/setup.sh --print) \
+		$$({ $(HAVE_KVM); } || echo tests/linux/machine.sh) $B/examples/demo $(GUEST)
 
 # One after the other, also with -j: they measure.
 bench:

@@ -2,7 +2,8 @@
 # Run a program in a machine of QEMU's that has hardware virtualisation, emulated:
 # a real Firecracker in it boots any guest, also where this machine has no KVM.
 #
-#   machine.sh PROGRAM [ARGUMENT]...   its output and its exit code
+#   machine.sh PROGRAM [ARGUMENT]...   its exit code and, at its end, its output;
+#                                      on a terminal as it comes
 #   machine.sh --shell [FILE]...       a prompt in it
 #
 # FCSNAP_FIRECRACKER names Firecracker. The program, its libraries, Firecracker, and every file that an argument or a
@@ -101,10 +102,12 @@ watch() {
 
 # False when it fell silent.
 run() {
+    : >"$work/output"
     start -serial "file:$work/console" -serial "file:$work/output" </dev/null &
     qemu=$!
+    if [ -t 1 ]; then tail -c +1 -f --pid="$qemu" "$work/output" & fi
     if watch; then
-        wait "$qemu" || :
+        wait || :
         qemu=''
         return
     fi
@@ -117,7 +120,7 @@ run() {
 # The console's last word is the program's exit code.
 finish() {
     local status
-    cat "$work/output"
+    [ -t 1 ] || cat "$work/output"
     status=$(sed -n 's/^exit code \([0-9]*\)\r*$/\1/p' "$work/console")
     [ -z "$status" ] || exit "$status"
     echo "# the machine ended early; its console:"
