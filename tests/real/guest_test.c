@@ -15,7 +15,8 @@ static void test_no_hello(void **state)
               "accepted, but said no hello");
     assert_in_range(now_ms() - began, SHORT - 1, SHORT + TOLERANCE);
     assert_null(rpc);
-    if (strstr(fcsnap_last_error(), "tiny-x86_64: ") == NULL) {
+    /* Firecracker may write a line of its own into the beginning of the guest's. */
+    if (strstr(fcsnap_last_error(), " virtio_mmio.device=") == NULL) {
         fail_msg("the console is not quoted: %s", fcsnap_last_error());
     }
     stop(vm);
