@@ -40,6 +40,8 @@ LINUX_EXAMPLES := boot snapshot_restore
 FAKE := api config fields guest http machine main memory script snapshot state_file uffd vsock
 FAKE_TINY := args json methods methods_machine methods_mem reply rpc session text
 # The real tests that the fake passes as well: it has no huge pages, and needs no KVM.
+# tests/fake/NAME_test.c: like real, and only with the fake.
+FAKE_TESTS := script versions
 FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy
@@ -149,6 +151,7 @@ API_PROGRAMS := $(call programs,$(API_TESTS:%=api/%),$B)
 REAL_PROGRAMS := $(call programs,$(REAL_TESTS:%=real/%),$F)
 LINUX_PROGRAMS := $(call programs,$(LINUX_TESTS:%=linux/%),$F) \
 	$(patsubst %,$B/%,$(call wanted,$(LINUX_EXAMPLES:%=examples/%)))
+FAKE_PROGRAMS := $(call programs,$(FAKE_TESTS:%=fake/%) $(FAKE_REAL_TESTS:%=real/%),$F)
 EXAMPLE_PROGRAMS := $(patsubst %,$B/%,$(call wanted,$(EXAMPLES:%=examples/%)))
 BENCH_PROGRAMS := $(BENCHES:%=$B/bench/%)
 TEST_PROGRAMS := $(UNIT_PROGRAMS) $(API_PROGRAMS) $(REAL_PROGRAMS)
@@ -178,7 +181,8 @@ $(foreach dir,$(sort $B $F),$(eval $(call static_library,$(dir))))
 
 $F/%: DEFINES := -DFCSNAP_FAILPOINTS
 $(sort $B/lib/%.o $F/lib/%.o): PRIVATE := -Ilib
-$(sort $F/tests/unit/%.o $F/tests/real/%.o $F/tests/linux/%.o $B/tests/bench/%.o): PRIVATE := -Ilib -Itests
+$(sort $F/tests/unit/%.o $F/tests/real/%.o $F/tests/linux/%.o $(FAKE_TESTS:%=$F/tests/fake/%_test.o) \
+	$B/tests/bench/%.o): PRIVATE := -Ilib -Itests
 $B/tests/api/%.o: PRIVATE := -Itests
 
 $(SHARED): $(LIB_SOURCES:%.c=$B/%.o) lib/libfcsnap.map
@@ -232,6 +236,10 @@ $F/tests/unit/%_test: $F/tests/unit/%_test.o $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
+$F/tests/fake/%_test: $F/tests/fake/%_test.o $F/tests/real/support.o $F/libfcsnap.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+
 $F/tests/real/%_test: $F/tests/real/%_test.o $F/tests/real/support.o $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
@@ -255,7 +263,7 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 
 CHECKS := all lint check-unit check-api check-real check-fake check-user check-examples \
 	check-linux check-install check-abi check-asan check-valgrind check-tsan
-.PHONY: prepare check check-all check-tests lint $(filter check-%,$(CHECKS))
+.PHONY: prepare check check-all check-tests run-fake lint $(filter check-%,$(CHECKS))
 
 # In parallel, unless make was told how.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -312,10 +320,12 @@ check-fake:
 	$(Q)tests/setup.sh
 	@mkdir -p build && rm -f build/fake.results
 	$(call build_and_run,$B/fcsnap-fake,$(call scripts,transcript/compare),--results $(FAKE_RESULTS))
-	+$(Q)FCSNAP_FIRECRACKER=$(abspath $B/fcsnap-fake) FCSNAP_TEST_KVM=none $(SUBMAKE) check-tests \
-		LABEL=fake WRAP='tests/user.sh kvmless' RESULTS=$(FAKE_RESULTS) \
-		UNIT_TESTS= API_TESTS= REAL_TESTS='$(FAKE_REAL_TESTS)'
+	+$(Q)$(SUBMAKE) run-fake LABEL=fake WRAP='tests/user.sh kvmless' RESULTS=$(FAKE_RESULTS)
 	$(if $(RESULTS),,$(Q)tests/run.sh --sum build/fake.results)
+run-fake: export FCSNAP_FIRECRACKER = $(abspath $B/fcsnap-fake)
+run-fake: export FCSNAP_TEST_KVM = none
+run-fake:
+	$(call build_and_run,$B/fcsnap-fake $(FAKE_PROGRAMS),$(FAKE_PROGRAMS))
 FAKE_RESULTS = $(or $(RESULTS),build/fake.results)
 
 # Three users: userfaultfd is open to them, denied to them, or not there.
@@ -378,7 +388,7 @@ print-sources:
 	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h) \
 		$(UNIT_TESTS:%=tests/unit/%_test.c) $(API_TESTS:%=tests/api/%_test.c) \
 		$(REAL_TESTS:%=tests/real/%_test.c) $(LINUX_TESTS:%=tests/linux/%_test.c) \
-		$(FAKE:%=tests/fake/%.c)
+		$(FAKE:%=tests/fake/%.c) $(FAKE_TESTS:%=tests/fake/%_test.c)
 
 # --- Documents, benchmarks, installation -------------------------------------
 
@@ -486,7 +496,8 @@ help:
 #? WERROR=1 makes warnings fail; FLAVOUR=plain|asan|tsan|cov; FAILPOINTS=1
 
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
-	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(EXAMPLE_PROGRAMS)) $F/tests/real/support.d \
+	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(EXAMPLE_PROGRAMS)) \
+		$F/tests/real/support.d \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
 	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)
 -include $(DEPENDENCIES)

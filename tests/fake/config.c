@@ -222,8 +222,7 @@ void config_start(struct machine *machine, struct answer *answer)
         answer_errno(answer, "Start microvm error: Cannot create mmap region");
     } else {
         guest_boot(&machine->memory, args != NULL ? args : "");
-        vsock_start(&machine->features);
-        vsock_run(true);
+        vsock_start(&machine->features, true);
         machine->state = MACHINE_RUNNING;
     }
 }

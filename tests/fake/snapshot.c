@@ -238,7 +238,7 @@ static int wake(struct machine *machine, const json *state, struct answer *answe
     }
     guest_restore(&machine->memory, args != NULL ? args : "", &guest);
     guest_peek();
-    vsock_start(&machine->features);
+    vsock_start(&machine->features, false);
     vsock_reset();
     machine->state = MACHINE_PAUSED;
     return 0;

@@ -348,10 +348,11 @@ int vsock_bind(const char *path)
     return listen(listener, SOMAXCONN);
 }
 
-void vsock_start(const struct features *features)
+void vsock_start(const struct features *features, bool running)
 {
     pthread_t thread;
 
+    runs = running;
     awaits_reset = features->version >= FIRECRACKER_VERSION(1, 16, 0) &&
                    features->version <= FIRECRACKER_VERSION(1, 16, 1);
     wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -11,10 +11,10 @@
 /* Bind the socket; -1 and errno. */
 int vsock_bind(const char *path);
 
-/* Start the guest's thread, which waits for vsock_run(). */
-void vsock_start(const struct features *features);
+/* Start the guest's thread: running after a boot, paused after a restore. */
+void vsock_start(const struct features *features, bool running);
 
-/* Let the guest run, or stop it; returns when it has stopped. */
+/* Resume or pause the guest; returns when it has stopped. */
 void vsock_run(bool running);
 
 /*
