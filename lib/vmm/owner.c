@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,25 +25,29 @@ struct who {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct who known;
 
-/* Everything after the last ')' of the line: a process may be called anything. */
-static int start_time(int pid, unsigned long long *out)
+/*
+ * The start time of a process, and what it does: 'Z' for a zombie. Everything
+ * after the last ')' of the line: a process may be called anything.
+ */
+static int look_at(int pid, unsigned long long *start, char *does)
 {
     char path[32];
     struct buf stat;
     const char *at;
     int rc;
 
-    *out = 0;
+    *start = 0;
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     rc = fs_read_at(AT_FDCWD, path, 4096, FCSNAP_ESYSTEM, &stat);
     if (rc < 0) {
         return rc;
     }
     at = strrchr(stat.data, ')');
+    *does = at != NULL && at[1] != '\0' ? at[2] : '\0';
     for (int field = 2; at != NULL && field < 22; field++) {
         at = strchr(at + 1, ' ');
     }
-    if (at == NULL || sscanf(at, "%llu", out) != 1) {
+    if (at == NULL || sscanf(at, "%llu", start) != 1) {
         rc = err_set(FCSNAP_ESYSTEM, "%s: no start time in it", path);
     }
     buf_free(&stat);
@@ -53,9 +58,10 @@ static void learn(struct who *who)
 {
     struct stat namespace;
     struct buf boot;
+    char does;
 
     *who = (struct who){ .pid = getpid(), .boot = "unknown" };
-    if (start_time(who->pid, &who->start) < 0) {
+    if (look_at(who->pid, &who->start, &does) < 0) {
         who->start = 0;
     }
     if (fs_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, FCSNAP_ESYSTEM, &boot) == 0) {
@@ -155,28 +161,33 @@ static bool is_locked(int vms_fd, const struct who *who)
     return fcntl(vms_fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
-/* A zombie's descriptor is readable: what it owned died with it. */
-static bool has_ended(int pidfd)
+/*
+ * What a zombie owned died with it. Its descriptor tells once all its threads
+ * have ended, the first of which may be a zombie before the others.
+ */
+static bool has_ended(int pidfd, char does)
 {
     struct pollfd wait = { .fd = pidfd, .events = POLLIN };
 
-    return poll(&wait, 1, 0) == 1;
+    return pidfd >= 0 ? poll(&wait, 1, 0) == 1 : does == 'Z' || does == 'X';
 }
 
 static bool runs(const struct who *who)
 {
     unsigned long long start;
+    char does = '\0';
     int pidfd = (int)syscall(SYS_pidfd_open, who->pid, 0);
     bool same;
 
-    if (pidfd < 0) {
-        /* The number may be a thread's by now. */
-        return errno != ESRCH && errno != EINVAL && errno != ENOENT;
+    /* EINVAL, ENOENT: the number is a thread's by now. */
+    if (pidfd < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT ||
+                      (errno == ENOSYS && kill(who->pid, 0) < 0 && errno == ESRCH))) {
+        return false;
     }
     /* Where /proc hides it there is doubt. */
-    same = start_time(who->pid, &start) < 0 || start == who->start;
-    same = same && !has_ended(pidfd);
-    close(pidfd);
+    same = look_at(who->pid, &start, &does) < 0 || start == who->start;
+    same = same && !has_ended(pidfd, does);
+    fs_close(&pidfd);
     return same;
 }
 
