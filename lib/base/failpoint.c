@@ -8,13 +8,14 @@ typedef int failpoint_unit;
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { POINTS = 64, NAME = 64 };
+enum { POINTS = 64, NAME = 64, RECORDED = 128 };
 
 enum action { ACTION_OFF, ACTION_ERROR, ACTION_DELAY, ACTION_KILL };
 
@@ -30,6 +31,9 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct point points[POINTS];
 static unsigned fired;
+static bool recording;
+static char recorded[RECORDED][NAME];
+static unsigned recorded_count;
 
 static struct point *find(const char *name)
 {
@@ -136,6 +140,7 @@ void failpoint_clear(void)
     pthread_once(&once, read_environment);
     pthread_mutex_lock(&mutex);
     memset(points, 0, sizeof(points));
+    recording = false;
     pthread_mutex_unlock(&mutex);
 }
 
@@ -149,6 +154,37 @@ unsigned failpoint_count(void)
     return count;
 }
 
+void failpoint_record(void)
+{
+    pthread_mutex_lock(&mutex);
+    recording = true;
+    recorded_count = 0;
+    pthread_mutex_unlock(&mutex);
+}
+
+const char *failpoint_recorded(unsigned at)
+{
+    const char *name;
+
+    pthread_mutex_lock(&mutex);
+    name = at < recorded_count ? recorded[at] : NULL;
+    pthread_mutex_unlock(&mutex);
+    return name;
+}
+
+/* With the mutex held. */
+static void record(const char *name)
+{
+    for (unsigned i = 0; i < recorded_count; i++) {
+        if (strcmp(recorded[i], name) == 0) {
+            return;
+        }
+    }
+    if (recorded_count < RECORDED) {
+        snprintf(recorded[recorded_count++], NAME, "%s", name);
+    }
+}
+
 /* What to do at this passage; ACTION_OFF for nothing. */
 static enum action pass(const char *name, int *value)
 {
@@ -156,6 +192,9 @@ static enum action pass(const char *name, int *value)
     struct point *point;
 
     pthread_mutex_lock(&mutex);
+    if (recording) {
+        record(name);
+    }
     point = find(name);
     if (point != NULL && point->name[0] != '\0') {
         point->passed++;

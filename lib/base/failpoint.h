@@ -30,6 +30,12 @@ void failpoint_clear(void);
 /* How often places were broken so far. */
 unsigned failpoint_count(void);
 
+/* Note which places are passed, each once, from now to failpoint_clear(). */
+void failpoint_record(void);
+
+/* The name of a place that was passed, in the order of the first passages; NULL after the last. */
+const char *failpoint_recorded(unsigned at);
+
 #else
 
 #define FAILPOINT(group, name) 0

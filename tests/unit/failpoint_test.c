@@ -46,6 +46,26 @@ static void test_errno(void **state)
     assert_int_equal(fcsnap_last_errno(), ENOSPC);
 }
 
+/* Each place once, also one that was not broken; never more than since the start. */
+static void test_record(void **state)
+{
+    (void)state;
+    failpoint_record();
+    assert_null(failpoint_recorded(0));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(FAILPOINT("a", "b"));
+        CHECK_OK(FAILPOINT("c", "d"));
+    }
+    assert_string_equal(failpoint_recorded(0), "a.b");
+    assert_string_equal(failpoint_recorded(1), "c.d");
+    assert_null(failpoint_recorded(2));
+    failpoint_clear();
+    CHECK_OK(FAILPOINT("e", "f"));
+    assert_null(failpoint_recorded(2));
+    failpoint_record();
+    assert_null(failpoint_recorded(0));
+}
+
 static void test_nth_passage(void **state)
 {
     (void)state;
@@ -140,7 +160,7 @@ int main(void)
         TEST(test_errno),    TEST(test_several),
         TEST(test_delay),    TEST(test_nth_passage),
         TEST(test_kill),     TEST(test_bad_specifications),
-        TEST(test_too_many),
+        TEST(test_too_many), TEST(test_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
