@@ -36,6 +36,8 @@ REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy 
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := restore
 LINUX_EXAMPLES := boot snapshot_restore
+# tests/fault/NAME_test.c: like real, with tests/fault/inject.c.
+FAULT_TESTS := places
 # The fake Firecracker, tests/fake/README.md; its guest is made of the tiny guest's files.
 FAKE := api config fields guest http machine main memory script snapshot state_file uffd vsock
 FAKE_TINY := args json methods methods_machine methods_mem reply rpc session text
@@ -55,7 +57,8 @@ USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 # by pidfd_open(), which it does not know.
 NO_VALGRIND_TESTS := directory pager pager_fail pager_huge spawn bad_config recover
 # kind/name=seconds, for those that need more or less than 120.
-TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/restore=300
+TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/restore=300 \
+	fault/places=$(if $(FCSNAP_FAULT_LONG),900,240)
 
 LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen
 ABI_TESTS := headers library unload
@@ -153,6 +156,7 @@ REAL_PROGRAMS := $(call programs,$(REAL_TESTS:%=real/%),$F)
 LINUX_PROGRAMS := $(call programs,$(LINUX_TESTS:%=linux/%),$F) \
 	$(patsubst %,$B/%,$(call wanted,$(LINUX_EXAMPLES:%=examples/%)))
 FAKE_PROGRAMS := $(call programs,$(FAKE_TESTS:%=fake/%) $(FAKE_REAL_TESTS:%=real/%),$F)
+FAULT_PROGRAMS := $(call programs,$(FAULT_TESTS:%=fault/%),$F)
 EXAMPLE_PROGRAMS := $(patsubst %,$B/%,$(call wanted,$(EXAMPLES:%=examples/%)))
 BENCH_PROGRAMS := $(BENCHES:%=$B/bench/%)
 TEST_PROGRAMS := $(UNIT_PROGRAMS) $(API_PROGRAMS) $(REAL_PROGRAMS)
@@ -182,7 +186,8 @@ $(foreach dir,$(sort $B $F),$(eval $(call static_library,$(dir))))
 
 $F/%: DEFINES := -DFCSNAP_FAILPOINTS
 $(sort $B/lib/%.o $F/lib/%.o): PRIVATE := -Ilib
-$(sort $F/tests/unit/%.o $F/tests/real/%.o $F/tests/linux/%.o $(FAKE_TESTS:%=$F/tests/fake/%_test.o) \
+$(sort $F/tests/unit/%.o $F/tests/real/%.o $F/tests/linux/%.o $F/tests/fault/%.o \
+	$(FAKE_TESTS:%=$F/tests/fake/%_test.o) \
 	$B/tests/bench/%.o): PRIVATE := -Ilib -Itests
 $B/tests/api/%.o: PRIVATE := -Itests
 
@@ -245,6 +250,11 @@ $F/tests/real/%_test: $F/tests/real/%_test.o $F/tests/real/support.o $F/libfcsna
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
+$F/tests/fault/%_test: $F/tests/fault/%_test.o $F/tests/fault/inject.o $F/tests/real/support.o \
+		$F/libfcsnap.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+
 $F/tests/linux/%_test: $F/tests/linux/%_test.o $F/tests/real/support.o $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
@@ -262,8 +272,8 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 # Each target ends with one line: N passed, N failed, N skipped. The steps of
 # `make check` have RESULTS, and run.sh adds its numbers there instead.
 
-CHECKS := all lint check-unit check-api check-real check-fake check-user check-examples \
-	check-linux check-install check-abi check-asan check-valgrind check-tsan
+CHECKS := all lint check-unit check-api check-real check-fault check-fake check-user \
+	check-examples check-linux check-install check-abi check-asan check-valgrind check-tsan
 .PHONY: prepare check check-all check-tests run-fake lint $(filter check-%,$(CHECKS))
 
 # In parallel, unless make was told how.
@@ -304,7 +314,7 @@ check:
 	done; tests/run.sh --sum build/results
 
 check-all:
-	+@$(SUBMAKE) check TSAN_REAL_TESTS='$(REAL_TESTS)' VALGRIND_REAL_TESTS='$(filter-out $(NO_VALGRIND_TESTS),$(REAL_TESTS))'
+	+@FCSNAP_FAULT_LONG=1 $(SUBMAKE) check TSAN_REAL_TESTS='$(REAL_TESTS)' VALGRIND_REAL_TESTS='$(filter-out $(NO_VALGRIND_TESTS),$(REAL_TESTS))'
 
 check-unit:
 	$(call build_and_run,$(UNIT_PROGRAMS),$(UNIT_PROGRAMS))
@@ -341,6 +351,10 @@ check-user:
 	$(if $(RESULTS),,$(Q)tests/run.sh --sum build/user.results)
 as_user = $(Q)$(SUBMAKE) $(2) $(3) LABEL=user-$(1) WRAP='tests/user.sh $(1)' \
 	RESULTS=$(or $(RESULTS),build/user.results)
+
+check-fault:
+	$(Q)tests/setup.sh --build
+	$(call build_and_run,$(FAULT_PROGRAMS),$(FAULT_PROGRAMS))
 
 check-examples:
 	$(call build_and_run,$(EXAMPLE_PROGRAMS),$(EXAMPLE_PROGRAMS),--arg $(GUEST))
@@ -389,6 +403,7 @@ print-sources:
 	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h) \
 		$(UNIT_TESTS:%=tests/unit/%_test.c) $(API_TESTS:%=tests/api/%_test.c) \
 		$(REAL_TESTS:%=tests/real/%_test.c) $(LINUX_TESTS:%=tests/linux/%_test.c) \
+		$(FAULT_TESTS:%=tests/fault/%_test.c) \
 		$(FAKE:%=tests/fake/%.c) $(FAKE_TESTS:%=tests/fake/%_test.c)
 
 # --- Documents, benchmarks, installation -------------------------------------
@@ -473,6 +488,7 @@ help:
 #? check-unit      modules, from inside
 #? check-api       the public functions, through the shared library
 #? check-real      with a real Firecracker
+#? check-fault     each place fails, Firecracker stops or dies there: nothing is left, all goes on
 #? check-fake      the fake Firecracker against the real one, and some real tests on the fake
 #? check-user      api tests, examples and some real tests as a user who is not root
 #? check-examples  each example ends well
@@ -497,8 +513,9 @@ help:
 #? WERROR=1 makes warnings fail; FLAVOUR=plain|asan|tsan|cov; FAILPOINTS=1
 
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
-	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(EXAMPLE_PROGRAMS)) \
-		$F/tests/real/support.d \
+	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(FAULT_PROGRAMS) \
+	$(EXAMPLE_PROGRAMS)) \
+	$F/tests/real/support.d $F/tests/fault/inject.d \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
 	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)
 -include $(DEPENDENCIES)

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 in_tree() {
     find lib include tests/fake -name '*.c' -o -path 'include/*.h'
-    find tests/unit tests/api tests/real tests/linux -name '*_test.c' 2>/dev/null
+    find tests/unit tests/api tests/real tests/linux tests/fault -name '*_test.c' 2>/dev/null
 }
 
 diff <(make -s print-sources | sort) <(in_tree | sort) |

@@ -448,7 +448,7 @@ pid_t pid_of(fcsnap_vm *vm)
     return pid;
 }
 
-pid_t only_child(void)
+pid_t child_beside(pid_t other)
 {
     DIR *dir = opendir("/proc");
     pid_t found = 0;
@@ -458,12 +458,17 @@ pid_t only_child(void)
     }
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         if (isdigit((unsigned char)entry->d_name[0]) &&
-            check_parent_of(entry->d_name) == (int)getpid()) {
+            check_parent_of(entry->d_name) == (int)getpid() && atoi(entry->d_name) != other) {
             found = atoi(entry->d_name);
         }
     }
     closedir(dir);
     return found;
+}
+
+pid_t only_child(void)
+{
+    return child_beside(0);
 }
 
 /* A zombie does not run: it may be the child of somebody who does not look. */
@@ -500,6 +505,18 @@ bool await_gone(pid_t pid, int limit_ms)
     return true;
 }
 
+/* Before that it shares our memory, and to stop it would stop the thread that started it. */
+static bool runs_its_program(pid_t pid)
+{
+    char path[64];
+    char own[PATH_MAX] = "";
+    char its[PATH_MAX] = "";
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    return readlink("/proc/self/exe", own, sizeof(own) - 1) > 0 &&
+           readlink(path, its, sizeof(its) - 1) > 0 && strcmp(own, its) != 0;
+}
+
 static void *strike(void *arg)
 {
     struct striker *striker = arg;
@@ -510,7 +527,10 @@ static void *strike(void *arg)
         }
         nap();
     }
-    striker->struck = only_child();
+    striker->struck = child_beside(striker->spared);
+    if (striker->struck > 0 && !runs_its_program(striker->struck)) {
+        striker->struck = 0;
+    }
     if (striker->struck > 0) {
         kill(striker->struck, striker->signal);
     }
@@ -519,9 +539,14 @@ static void *strike(void *arg)
 
 void strike_at(struct striker *striker, const char *place, int signal)
 {
+    strike_beside(striker, place, signal, 0);
+}
+
+void strike_beside(struct striker *striker, const char *place, int signal, pid_t spared)
+{
     char specification[96];
 
-    *striker = (struct striker){ .signal = signal, .before = failpoint_count() };
+    *striker = (struct striker){ .signal = signal, .spared = spared, .before = failpoint_count() };
     snprintf(specification, sizeof(specification), "%s=delay:150@1", place);
     CHECK_OK(failpoint_set(specification));
     assert_int_equal(pthread_create(&striker->thread, NULL, strike, striker), 0);

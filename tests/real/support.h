@@ -98,24 +98,28 @@ bool has_member(const char *text, const char *path);
 
 pid_t pid_of(fcsnap_vm *vm);
 pid_t only_child(void);
+/* One that is not this one; 0 if there is none. */
+pid_t child_beside(pid_t other);
 bool process_runs(pid_t pid);
 /* Wait until it is gone; false after so many milliseconds. */
 bool await_gone(pid_t pid, int limit_ms);
 int64_t now_ms(void);
 
 /*
- * Send a signal to the only child as soon as the place of the failpoint is
- * reached, where the library waits for a moment.
+ * Send a signal to the only child, or the one that is not spared, as soon as
+ * the place of the failpoint is reached, where the library waits for a moment.
  */
 struct striker {
     pthread_t thread;
     int signal;
+    pid_t spared;
     unsigned before;
     pid_t struck; /* 0: the place was not reached */
     bool stop;
 };
 
 void strike_at(struct striker *striker, const char *place, int signal);
+void strike_beside(struct striker *striker, const char *place, int signal, pid_t spared);
 /* The process that got the signal, or 0. */
 pid_t strike_end(struct striker *striker);
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tests that break things share: a VM and a snapshot that must outlive it, and counters. */
+#ifndef TESTS_FAULT_INJECT_H
+#define TESTS_FAULT_INJECT_H
+
+#include "real/support.h"
+
+/*
+ * The library needs 50 ms at most beyond a limit; TOLERANCE is ten times that,
+ * for a machine whose CPUs are taken by others.
+ */
+enum { GUEST_MIB = 32, FILLED_MIB = 4, SEED = 5, TOLERANCE = 500 };
+
+struct stage {
+    fcsnap_vm *vm;             /* runs, with FILLED_MIB that are known */
+    fcsnap_snapshot *snapshot; /* of it */
+    fcsnap_snapshot *made;     /* by a scene: deleted when nothing is broken any more */
+    pid_t pid;
+    int64_t deadline;
+    int fds;
+    unsigned injected;
+    unsigned leaks;  /* a process, file or descriptor that was left */
+    unsigned hangs;  /* later than deadline and tolerance */
+    unsigned wrongs; /* the VM or its next snapshot was harmed, or an error has no text */
+};
+
+extern struct stage stage;
+
+/* What a user does, with limits; gives its first failure. It asserts nothing. */
+struct scene {
+    const char *name;
+    int (*run)(void);
+    bool captures; /* the next snapshot is compared too */
+};
+
+void stage_set_up(int64_t deadline); /* in an open bed; the limit that calls are given, ms */
+void stage_tear_down(void);
+
+/* Without a fault, so that what is kept for later is there; failpoint_recorded() tells the places. */
+void stage_rehearse(const struct scene *scene);
+
+/* Run it with what is broken now, and count. */
+int stage_play(const struct scene *scene);
+
+/* Nothing is broken any more: count what is left, what was harmed. The VM may have been killed. */
+void stage_check(const struct scene *scene, const char *what, bool may_die);
+
+/* Print the counters; the test fails if something is wrong. */
+void stage_report(unsigned at_least);
+
+/* Steps of scenes. */
+int end_vm(fcsnap_vm *vm, int rc);
+int touch(fcsnap_vm *vm);
+
+#endif
