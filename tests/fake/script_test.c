@@ -156,7 +156,8 @@ static void test_connect_never(void **state)
 
         fake_be(NULL, cases[i].script);
         vm = boot(GUEST_MIB);
-        CHECK_ERR(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, SHORT, &rpc), cases[i].code, cases[i].part);
+        CHECK_ERR(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, limit_of(&cases[i]), &rpc), cases[i].code,
+                  cases[i].part);
         stop(vm);
     }
 }
