@@ -32,7 +32,7 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
 REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main \
-	recover stop user
+	recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := restore
 LINUX_EXAMPLES := boot snapshot_restore
