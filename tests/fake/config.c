@@ -204,7 +204,7 @@ static bool is_elf(const char *path)
 void config_start(struct machine *machine, struct answer *answer)
 {
     const json *source = machine_section(machine, "boot-source");
-    const char *args = json_text(json_get(source, "boot_args"));
+    char cmdline[2048];
     json *config = config_section_json(machine, "machine-config");
     uint64_t mib = (uint64_t)json_number(json_get(config, "mem_size_mib"));
 
@@ -221,7 +221,8 @@ void config_start(struct machine *machine, struct answer *answer)
     } else if (memory_map(&machine->memory, mib, -1) < 0) {
         answer_errno(answer, "Start microvm error: Cannot create mmap region");
     } else {
-        guest_boot(&machine->memory, args != NULL ? args : "");
+        machine_cmdline(machine, cmdline);
+        guest_boot(&machine->memory, cmdline);
         vsock_start(&machine->features, true);
         machine->state = MACHINE_RUNNING;
     }

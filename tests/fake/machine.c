@@ -19,6 +19,32 @@ void machine_put(struct machine *machine, const char *name, json *value)
     }
 }
 
+enum { CMDLINE = 2048, FIRST_LINE = 5, DEVICE_SIZE = 0x1000 };
+
+static unsigned count_devices(const struct machine *machine)
+{
+    static const char *const single[] = { "vsock", "balloon", "entropy" };
+    size_t count = json_size(machine_section(machine, "drives")) +
+                   json_size(machine_section(machine, "network-interfaces"));
+
+    for (unsigned i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
+        count += machine_section(machine, single[i]) != NULL;
+    }
+    return (unsigned)count;
+}
+
+void machine_cmdline(const struct machine *machine, char out[CMDLINE])
+{
+    const char *args = json_text(json_get(machine_section(machine, "boot-source"), "boot_args"));
+    unsigned devices = count_devices(machine);
+    size_t used = (size_t)snprintf(out, CMDLINE, "%s", args != NULL ? args : "");
+
+    for (unsigned i = 0; i < devices && used < CMDLINE; i++) {
+        used += (size_t)snprintf(out + used, CMDLINE - used, " virtio_mmio.device=4K@0x%x:%u",
+                                 0xd0000000 + i * DEVICE_SIZE, FIRST_LINE + i);
+    }
+}
+
 void answer_fault(struct answer *answer, const char *format, ...)
 {
     json *body = json_new_object();

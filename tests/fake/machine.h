@@ -30,6 +30,9 @@ struct answer {
 const json *machine_section(const struct machine *machine, const char *name);
 void machine_put(struct machine *machine, const char *name, json *value);
 
+/* Of the kernel: with a word for each device, as the real one appends it. */
+void machine_cmdline(const struct machine *machine, char out[2048]);
+
 void answer_fault(struct answer *answer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void answer_json(struct answer *answer, const json *value);

@@ -225,9 +225,9 @@ static int take_state(struct machine *machine, const json *body, json **out, str
 static int wake(struct machine *machine, const json *state, struct answer *answer)
 {
     const json *vsock = machine_section(machine, "vsock");
-    const char *args = json_text(json_get(machine_section(machine, "boot-source"), "boot_args"));
     struct guest_state guest = { .booted = (uint64_t)json_number(json_get(state, "booted")),
                                  .resets = (uint64_t)json_number(json_get(state, "resets")) };
+    char cmdline[2048];
 
     snprintf(guest.boot_id, sizeof(guest.boot_id), "%s", json_text(json_get(state, "boot_id")));
     if (vsock != NULL && vsock_bind(json_text(json_get(vsock, "uds_path"))) < 0) {
@@ -236,7 +236,8 @@ static int wake(struct machine *machine, const json *state, struct answer *answe
                        "Cannot restore devices",
                        "VsockUnixBackend: Error binding to the host-side Unix socket");
     }
-    guest_restore(&machine->memory, args != NULL ? args : "", &guest);
+    machine_cmdline(machine, cmdline);
+    guest_restore(&machine->memory, cmdline, &guest);
     guest_peek();
     vsock_start(&machine->features, false);
     vsock_reset();
