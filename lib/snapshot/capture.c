@@ -95,6 +95,9 @@ static int digest_binary(pid_t pid, char out[DIGEST_128])
 
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        return err_set(FCSNAP_EDIED, "%s: Firecracker is ending", path);
+    }
     if (fd < 0) {
         return err_sys(errno, "%s", path);
     }
