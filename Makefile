@@ -32,7 +32,7 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
 REAL_TESTS := bad_config bad_snapshot capture clones guest host_close late lazy machine main \
-	recover stop swap user
+	race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := restore
 LINUX_EXAMPLES := boot snapshot_restore
@@ -46,7 +46,7 @@ FAKE_TINY := args json methods methods_machine methods_mem reply rpc session tex
 FAKE_TESTS := script versions
 FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main
 # The real tests that also run under ThreadSanitizer in `make check`.
-TSAN_REAL_TESTS := lazy
+TSAN_REAL_TESTS := lazy race
 VALGRIND_REAL_TESTS :=
 # As a user with all that one needs, with neither /dev/userfaultfd nor the right to it.
 USER_REAL_TESTS := capture clones guest lazy main user
@@ -58,7 +58,7 @@ USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 NO_VALGRIND_TESTS := directory pager pager_fail pager_huge spawn bad_config recover
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/restore=300 \
-	fault/places=$(if $(FCSNAP_FAULT_LONG),900,240)
+	fault/places=$(if $(FCSNAP_FAULT_LONG),1500,500)
 
 LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen
 ABI_TESTS := headers library unload
