@@ -92,7 +92,7 @@ endif
 
 # libcurl is opened at run time by its soname: its headers are enough.
 LINKED := libcjson uuid libxxhash
-REQUIRED := $(LINKED) libcurl libmicrohttpd
+REQUIRED := $(LINKED) libcurl
 
 OPTIMISE_plain := -O2 -g
 OPTIMISE_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -163,8 +163,11 @@ TEST_PROGRAMS := $(UNIT_PROGRAMS) $(API_PROGRAMS) $(REAL_PROGRAMS)
 
 # --- The library -------------------------------------------------------------
 
+# Left out where its HTTP server is missing: nothing else needs that.
+FAKE_PROGRAM := $(if $(shell $(PKG_CONFIG) --exists libmicrohttpd && echo yes),$B/fcsnap-fake)
+
 .PHONY: all lib guest examples FORCE
-all: lib examples guest $B/fcsnap-fake
+all: lib examples guest $(FAKE_PROGRAM)
 lib: $(STATIC) $(SHARED) $(LINKS)
 examples: $(EXAMPLES:%=$B/examples/%)
 
@@ -446,7 +449,7 @@ INSTALL_LIST := \
 	$(STATIC):$(libdir)/libfcsnap.a:644 \
 	$(foreach f,$(SHARED) $(LINKS),$(f):$(libdir)/$(notdir $(f)):755) \
 	$B/fcsnap.pc:$(pkgconfigdir)/fcsnap.pc:644 \
-	$B/fcsnap-fake:$(bindir)/fcsnap-fake:755
+	$(FAKE_PROGRAM:%=%:$(bindir)/fcsnap-fake:755)
 each_installed = for entry in $(INSTALL_LIST); do \
 	source=$${entry%%:*}; mode=$${entry\#\#*:}; target=$${entry\#*:}; target="$(DESTDIR)$${target%:*}"
 
@@ -454,7 +457,7 @@ each_installed = for entry in $(INSTALL_LIST); do \
 REFRESH = $(if $(DESTDIR),:,[ "$$(id -u)" != 0 ] || ldconfig || :)
 
 .PHONY: install uninstall dist clean
-install: lib $B/fcsnap.pc $B/fcsnap-fake
+install: lib $B/fcsnap.pc $(FAKE_PROGRAM)
 	$(Q)set -e; $(each_installed); install -d "$$(dirname "$$target")"; \
 		if [ -L $$source ]; then ln -sf "$$(readlink $$source)" "$$target"; \
 		else install -m $$mode $$source "$$target"; fi; done
