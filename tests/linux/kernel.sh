@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 
 # The name of the newest; this one is only a pointer to it.
 package_name() {
-    apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }'
+    apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" && !found++ { print $2 }'
 }
 
 fetch() {
@@ -28,7 +28,7 @@ fetch() {
 # The kernel's own file is what is packed behind its loader.
 unpack_kernel() {
     local at
-    at=$(LC_ALL=C grep -abo -m 1 -P '\x02\x21\x4c\x18' "$1" | head -n 1 | cut -d: -f1)
+    at=$(LC_ALL=C grep -abo -m 1 -P '\x02\x21\x4c\x18' "$1" | sed -n '1s/:.*//p')
     # What follows the packed file makes lz4 complain at its end.
     tail -c "+$((at + 1))" "$1" | lz4 -dcq 2>/dev/null || :
 }

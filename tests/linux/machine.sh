@@ -52,7 +52,8 @@ copy_program() {
 # libcurl is opened at run time by its name.
 copy_opened() {
     local library
-    library=$(ldconfig -p | awk '$1 == "libcurl.so.4" { print $NF; exit }')
+    # To its end: who writes into a pipe that nobody reads fails.
+    library=$(ldconfig -p | awk '$1 == "libcurl.so.4" && !found++ { print $NF }')
     copy_program "$library"
 }
 
