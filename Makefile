@@ -47,6 +47,8 @@ FAKE_TESTS := script versions
 FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy race
+# All but those that mostly wait or run other programs; `make check-all` has them too.
+ASAN_REAL_TESTS = $(filter-out late recover stop swap,$(REAL_TESTS))
 VALGRIND_REAL_TESTS :=
 # As a user with all that one needs, with neither /dev/userfaultfd nor the right to it.
 USER_REAL_TESTS := capture clones guest lazy main user
@@ -275,9 +277,11 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 # Each target ends with one line: N passed, N failed, N skipped. The steps of
 # `make check` have RESULTS, and run.sh adds its numbers there instead.
 
-CHECKS := all lint check-unit check-api check-real check-fault check-fake check-user \
-	check-examples check-linux check-install check-abi check-asan check-valgrind check-tsan
-.PHONY: prepare check check-all check-tests run-fake lint $(filter check-%,$(CHECKS))
+CHECKS := all lint check-unit check-api check-real check-fake check-user check-examples \
+	check-linux check-install check-abi check-asan check-valgrind check-tsan
+# These take minutes more.
+ALL_CHECKS := $(CHECKS) check-fault
+.PHONY: prepare check check-all check-tests run-fake lint $(filter check-%,$(ALL_CHECKS))
 
 # In parallel, unless make was told how.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -317,7 +321,8 @@ check:
 	done; tests/run.sh --sum build/results
 
 check-all:
-	+@FCSNAP_FAULT_LONG=1 $(SUBMAKE) check TSAN_REAL_TESTS='$(REAL_TESTS)' VALGRIND_REAL_TESTS='$(filter-out $(NO_VALGRIND_TESTS),$(REAL_TESTS))'
+	+@FCSNAP_FAULT_LONG=1 $(SUBMAKE) check CHECKS='$(ALL_CHECKS)' ASAN_REAL_TESTS='$(REAL_TESTS)' \
+		TSAN_REAL_TESTS='$(REAL_TESTS)' VALGRIND_REAL_TESTS='$(filter-out $(NO_VALGRIND_TESTS),$(REAL_TESTS))'
 
 check-unit:
 	$(call build_and_run,$(UNIT_PROGRAMS),$(UNIT_PROGRAMS))
@@ -383,7 +388,7 @@ check-tests:
 	$(call build_and_run,$(TEST_PROGRAMS),$(TEST_PROGRAMS))
 
 check-asan:
-	+@$(SUBMAKE) check-tests FLAVOUR=asan
+	+@$(SUBMAKE) check-tests FLAVOUR=asan REAL_TESTS='$(ASAN_REAL_TESTS)'
 
 check-tsan:
 	+@$(SUBMAKE) check-tests FLAVOUR=tsan REAL_TESTS='$(TSAN_REAL_TESTS)'
@@ -486,8 +491,8 @@ help:
 	@sed -n 's/^#? //p' Makefile
 
 #? all             the library, the examples and the tiny guest
-#? check           everything below that says check, and lint; one closing line
-#? check-all       check, with all real tests also under sanitizers and valgrind
+#? check           what says check below, but check-fault, and lint; one closing line
+#? check-all       check and check-fault, with all real tests also under sanitizers and valgrind
 #? check-unit      modules, from inside
 #? check-api       the public functions, through the shared library
 #? check-real      with a real Firecracker
