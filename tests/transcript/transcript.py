@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 
+TRIES = 50
 LIMIT = 10
 RPC_PORT = 5252
 
@@ -155,23 +156,43 @@ def send(machine, method, path, body):
     return machine.request(method, path, body)
 
 
+def sections(requests):
+    """Those of one process: what follows a line that begins with "new"."""
+    found = []
+    for line in requests:
+        if line.startswith("new "):
+            found.append([])
+        else:
+            found[-1].append(line)
+    return found
+
+
+def ask(machine, line, guest):
+    line_of = line.replace("GUEST", guest).replace("LONG", 51200 * "x")
+    method, path, body = (line_of + "  ").split(" ", 2)
+    return line, comparable(send(machine, method, path, body.strip()))
+
+
+def ask_all(section, program, directory, guest):
+    """Firecracker's last answer may be lost, when it exits after it: then all is asked again."""
+    for tries in range(TRIES):
+        machine = Machine(program, directory)
+        try:
+            return [ask(machine, line, guest) for line in section]
+        except ConnectionError:
+            if tries == TRIES - 1:
+                raise
+        finally:
+            machine.close()
+
+
 def run(requests, program, guest):
     """Yields (request, answer)."""
     directory = tempfile.mkdtemp()
-    machine = None
     try:
-        for line in requests:
-            if line.startswith("new "):
-                if machine is not None:
-                    machine.close()
-                machine = Machine(program, directory)
-                continue
-            line_of = line.replace("GUEST", guest).replace("LONG", 51200 * "x")
-            method, path, body = (line_of + "  ").split(" ", 2)
-            yield line, comparable(send(machine, method, path, body.strip()))
+        for section in sections(requests):
+            yield from ask_all(section, program, directory, guest)
     finally:
-        if machine is not None:
-            machine.close()
         shutil.rmtree(directory)
 
 
