@@ -389,24 +389,34 @@ int vm_call(struct fcsnap_vm *vm, const struct api_request *request, struct fcsn
     return exchange(vm, request, op, api_call);
 }
 
-/* No answer that we know is no state: it stays stale. */
+static uint32_t state_in(const json *root)
+{
+    const char *state = json_text(json_get(root, "state"));
+
+    if (state == NULL) {
+        return 0;
+    }
+    return strcmp(state, "Paused") == 0    ? FCSNAP_VM_PAUSED
+           : strcmp(state, "Running") == 0 ? FCSNAP_VM_RUNNING
+                                           : 0;
+}
+
+/* An answer that names no state we know leaves it stale. */
 static void take_state(struct fcsnap_vm *vm)
 {
     const struct buf *body = api_body(&vm->api);
-    const char *state;
+    uint32_t state;
     json *root;
 
     if (json_parse(body->data, body->size, body->size, FCSNAP_EPROTO, &root) < 0) {
         return;
     }
-    state = json_text(json_get(root, "state"));
-    if (state != NULL && strcmp(state, "Paused") == 0) {
-        vm_set_state(vm, FCSNAP_VM_PAUSED);
-    } else if (state != NULL && strcmp(state, "Running") == 0) {
-        vm_set_state(vm, FCSNAP_VM_RUNNING);
-    }
+    state = state_in(root);
     json_free(root);
-    vm->stale = false;
+    if (state != 0) {
+        vm_set_state(vm, state);
+        vm->stale = false;
+    }
 }
 
 int vm_refresh(struct fcsnap_vm *vm, struct fcsnap_op *op)
