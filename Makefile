@@ -31,7 +31,7 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS := bad_config bad_snapshot capture clones full guest host_close late lazy machine main \
+REAL_TESTS := bad_config bad_snapshot capture clones full guest host_close late lazy lost machine main \
 	race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := restore
@@ -251,6 +251,7 @@ $F/tests/fake/%_test: $F/tests/fake/%_test.o $F/tests/real/support.o $F/libfcsna
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
+$F/tests/real/lost_test: $F/tests/real/sick_file.o
 $F/tests/real/%_test: $F/tests/real/%_test.o $F/tests/real/support.o $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
@@ -523,7 +524,7 @@ help:
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(FAULT_PROGRAMS) \
 	$(EXAMPLE_PROGRAMS)) \
-	$F/tests/real/support.d $F/tests/fault/inject.d \
+	$F/tests/real/support.d $F/tests/real/sick_file.d $F/tests/fault/inject.d \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
 	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)
 -include $(DEPENDENCIES)

@@ -263,6 +263,12 @@ FCSNAP_API int32_t fcsnap_restore_options_new(fcsnap_restore_options **out);
  * where there is no such device, CAP_SYS_PTRACE or 1 in the setting
  * vm.unprivileged_userfaultfd. fcsnap_vm_info() tells what FCSNAP_MEMORY_AUTO became.
  *
+ * A VM runs from the memory file of its snapshot, which nobody may write to.
+ * If it shrinks, is written to or cannot be read, then a lazy VM is killed
+ * before it is given such a page, and fcsnap_vm_fault() says why. One that maps
+ * the file sees what was written, and ends when it needs what is gone; an
+ * eager one has all of its memory already.
+ *
  * @param[in] options  Borrowed.
  * @param[in] memory   FCSNAP_MEMORY_AUTO (the default), FCSNAP_MEMORY_FILE,
  *                     FCSNAP_MEMORY_LAZY or FCSNAP_MEMORY_EAGER.

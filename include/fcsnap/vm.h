@@ -289,10 +289,13 @@ FCSNAP_API const char *fcsnap_vm_id(const fcsnap_vm *vm);
 FCSNAP_API uint64_t fcsnap_vm_number(const fcsnap_vm *vm);
 
 /**
- * Why the library killed a VM.
+ * Why the library killed a VM, or that its memory was taken away.
+ *
+ * The code is FCSNAP_ECORRUPT if the memory file of its snapshot was changed
+ * while it ran from there: see fcsnap_restore_options_set_memory().
  *
  * @param[in]  vm    A VM. Borrowed.
- * @param[out] code  0 if it did not, else the error, like FCSNAP_EPAGER.
+ * @param[out] code  0 if nothing of that, else the error, like FCSNAP_EPAGER.
  * @param[out] text  One line that says what and where; caller owns, fcsnap_free(). NULL if the
  *                   code is 0. May be NULL.
  *

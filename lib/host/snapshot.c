@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/id.h"
 #include "host/result.h"
+#include "snapshot/digest.h"
 #include "snapshot/restore.h"
 #include "snapshot/store.h"
 
@@ -146,6 +147,17 @@ int snapshot_check(struct fcsnap_snapshot *snapshot, bool verify, const atomic_b
         keep_image(snapshot, *out);
     }
     image_unref(input.known);
+    return rc < 0 ? err_prefix("snapshot %s", snapshot->path) : 0;
+}
+
+int snapshot_open_memory(const struct fcsnap_snapshot *snapshot, struct source **out)
+{
+    int fd;
+    int rc = digest_open(snapshot->dir_fd, MEMORY_FILE, snapshot->manifest.memory.size, &fd);
+
+    *out = NULL;
+    rc = rc < 0 ? rc : source_open_file(fd, out);
+    fs_close(&fd);
     return rc < 0 ? err_prefix("snapshot %s", snapshot->path) : 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "host/host.h"
 #include "memory/image.h"
+#include "memory/source.h"
 #include "snapshot/manifest.h"
 
 #include <fcsnap/snapshot.h>
@@ -40,6 +41,9 @@ int snapshot_check_place(const struct fcsnap_snapshot *snapshot) MUST_CHECK;
  */
 int snapshot_check(struct fcsnap_snapshot *snapshot, bool verify, const atomic_bool *stop,
                    struct image **out) MUST_CHECK;
+
+/* The file that holds the memory, laid out like it. */
+int snapshot_open_memory(const struct fcsnap_snapshot *snapshot, struct source **out) MUST_CHECK;
 
 void snapshot_ref(struct fcsnap_snapshot *snapshot);
 void snapshot_unref(struct fcsnap_snapshot *snapshot);

@@ -24,6 +24,7 @@ struct restore_op {
     struct job open_job;
     struct job links_job;
     struct image *image;
+    struct source *mapped; /* instead of an image: the file as it is */
     struct buf body;
 };
 
@@ -74,6 +75,9 @@ static int open_work(struct job *job)
     int rc = snapshot_check(restore->snapshot, restore->options.verify, &job->stop,
                             is_paged(restore) ? &restore->image : NULL);
 
+    if (rc == 0 && !is_paged(restore)) {
+        rc = snapshot_open_memory(restore->snapshot, &restore->mapped);
+    }
     if (rc == 0) {
         vm_reached(restore->start.vm, VM_PHASE_IMAGE_OPEN);
     }
@@ -157,6 +161,8 @@ static int image_step(struct fcsnap_op *op)
     if (vm->ending) {
         return vm_died(vm);
     }
+    vm->mapped = restore->mapped;
+    restore->mapped = NULL;
     return is_paged(restore) ? open_session(restore) : STEP_DONE;
 }
 
@@ -270,6 +276,7 @@ static void restore_free(struct fcsnap_op *op)
     if (restore->image != NULL) {
         image_unref(restore->image);
     }
+    source_free(restore->mapped);
     buf_free(&restore->body);
     snapshot_unref(restore->snapshot);
     free(restore);

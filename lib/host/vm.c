@@ -6,6 +6,7 @@
 #include "host/rpc.h"
 #include "vmm/http.h"
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,9 +230,34 @@ static void start_teardown(struct fcsnap_vm *vm)
     op_unref(&vm->teardown);
 }
 
+/*
+ * Firecracker ends in many ways, and sometimes as if all were well, when the
+ * file that it maps is cut or cannot be read: say so, since it does not.
+ */
+static void find_lost_memory(struct fcsnap_vm *vm)
+{
+    char end[64];
+    struct err reason;
+
+    if (vm->mapped == NULL || vm->process.exit_signal == SIGKILL) {
+        return;
+    }
+    process_describe_end(&vm->process, end, sizeof(end));
+    if (source_check(vm->mapped) < 0) {
+        (void)!err_prefix("Firecracker ended with %s", end);
+        err_save(&reason);
+        vm_fail(vm, &reason);
+    }
+}
+
 static void process_exited(struct process *process)
 {
-    start_teardown(OF_PROCESS(process));
+    struct fcsnap_vm *vm = OF_PROCESS(process);
+
+    find_lost_memory(vm);
+    source_free(vm->mapped);
+    vm->mapped = NULL;
+    start_teardown(vm);
 }
 
 /* What the pager tells; its thread only leaves notes. */
@@ -304,6 +330,7 @@ void vm_unref(struct fcsnap_vm *vm)
         return;
     }
     event_forget(&vm->host->events, &vm->event);
+    source_free(vm->mapped);
     process_close(&vm->process);
     pthread_mutex_destroy(&vm->mutex);
     free(vm->config);

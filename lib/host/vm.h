@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "host/host.h"
 #include "memory/pager.h"
+#include "memory/source.h"
 #include "vmm/api.h"
 #include "vmm/features.h"
 #include "vmm/process.h"
@@ -90,6 +91,7 @@ struct fcsnap_vm {
     bool tracks_dirty;
     bool has_vsock;
     uint64_t mem_mib;
+    struct source *mapped; /* the file that Firecracker maps as memory, or NULL */
 
     /* Of the pager's thread, then of the reactor. */
     struct session_observer observer;

@@ -203,6 +203,16 @@ int image_new(struct index *index, struct source *source, struct image **out)
     return finish(image, out);
 }
 
+int image_check(const struct image *image)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < image->source_count && rc == 0; i++) {
+        rc = source_check(image->sources[i]);
+    }
+    return rc;
+}
+
 void image_ref(struct image *image)
 {
     atomic_fetch_add_explicit(&image->references, 1, memory_order_relaxed);

@@ -36,6 +36,9 @@ int image_open(const struct layer *layers, size_t count, struct image **out) MUS
 /* From one index and a source, both of which the image takes, even on failure. */
 int image_new(struct index *index, struct source *source, struct image **out) MUST_CHECK;
 
+/* FCSNAP_ECORRUPT if its files were written to since they were opened. */
+int image_check(const struct image *image) MUST_CHECK;
+
 void image_ref(struct image *image);
 void image_unref(struct image *image);
 

@@ -29,13 +29,32 @@ static const struct region *find_region(const struct session *s, uint64_t addres
     return NULL;
 }
 
-static enum served fail_page(struct session *s, const struct region *region, uint64_t at,
-                             int errnum)
+/*
+ * The kernel says of bytes that it cannot read only that the address is bad:
+ * the source knows more, when it is asked for one of them.
+ */
+static int find_cause(struct session *s, const struct piece *piece, uint64_t at)
+{
+    const struct run *run = piece->run;
+    char byte;
+
+    return piece->kind == PIECE_DATA
+               ? source_read(s->image->sources[run->layer], run->offset + (at - run->start), 1,
+                             &s->waiter, &byte)
+               : SOURCE_READY;
+}
+
+static enum served fail_page(struct session *s, const struct piece *piece, uint64_t at, int errnum)
 {
     struct err error;
 
+    if (errnum == EFAULT && find_cause(s, piece, at) < 0) {
+        (void)!err_prefix("the page at 0x%" PRIx64, at);
+        session_fail(s);
+        return SERVED_NOT;
+    }
     err_sys(errnum, "the page at 0x%" PRIx64 " of memory could not be put at 0x%" PRIx64, at,
-            address_of(region, at));
+            address_of(piece->region, at));
     err_save(&error);
     error.code = errnum == ENOMEM ? FCSNAP_ERESOURCE : FCSNAP_EPAGER;
     session_fail_with(s, &error);
@@ -121,7 +140,7 @@ static enum served put_bytes(struct session *s, const struct piece *piece, const
             s->gone = true;
             return SERVED_NOT;
         case INSTALL_FAILED:
-            return fail_page(s, piece->region, at, now.errnum);
+            return fail_page(s, piece, at, now.errnum);
         case INSTALL_AWAY:
             if (step > s->page_size) {
                 step = s->page_size; /* the kernel refuses the whole for any part of it */
@@ -180,11 +199,19 @@ static enum served put_mixed(struct session *s, const struct piece *piece)
 static enum served put_data(struct session *s, const struct piece *piece)
 {
     const struct run *run = piece->run;
+    struct source *source = s->image->sources[run->layer];
     const void *from;
-    int rc = source_get(s->image->sources[run->layer], run->offset + (piece->start - run->start),
+    enum served served;
+    int rc = source_get(source, run->offset + (piece->start - run->start),
                         piece->end - piece->start, &s->waiter, &from);
 
-    return rc == SOURCE_READY ? put_bytes(s, piece, from) : not_ready(s, rc);
+    if (rc != SOURCE_READY) {
+        return not_ready(s, rc);
+    }
+    served = put_bytes(s, piece, from);
+    /* What changed meanwhile may have been copied as zeros: the guest must not go on with them. */
+    rc = source_check(source);
+    return rc < 0 ? not_ready(s, rc) : served;
 }
 
 enum served session_put(struct session *s, const struct piece *piece)

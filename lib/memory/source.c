@@ -9,12 +9,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct file {
     struct source source;
     int fd;
+    struct memory_mark mark;
     const uint8_t *mapping;
 };
 
@@ -48,6 +48,11 @@ int source_read(struct source *source, uint64_t offset, uint64_t length,
     return rc < 0 ? rc : source->type->read(source, offset, length, waiter, to);
 }
 
+int source_check(struct source *source)
+{
+    return source->type->check != NULL ? source->type->check(source) : 0;
+}
+
 void source_forget(struct source *source, struct source_waiter *waiter)
 {
     if (source->type->forget != NULL) {
@@ -62,22 +67,29 @@ void source_free(struct source *source)
     }
 }
 
-static int file_get(struct source *source, uint64_t offset, uint64_t length,
-                    struct source_waiter *waiter, const void **out)
+static int file_check(struct source *source)
 {
     const struct file *file = (const struct file *)source;
 
+    return memory_check_mark(file->fd, &file->mark);
+}
+
+static int file_get(struct source *source, uint64_t offset, uint64_t length,
+                    struct source_waiter *waiter, const void **out)
+{
     (void)length;
     (void)waiter;
-    *out = file->mapping + offset;
-    return SOURCE_READY;
+    *out = ((const struct file *)source)->mapping + offset;
+    return file_check(source);
 }
 
 static int file_read(struct source *source, uint64_t offset, uint64_t length,
                      struct source_waiter *waiter, void *to)
 {
+    int rc = memory_read(((const struct file *)source)->fd, to, length, offset);
+
     (void)waiter;
-    return memory_read(((const struct file *)source)->fd, to, length, offset);
+    return rc < 0 ? rc : file_check(source);
 }
 
 static void file_free(struct source *source)
@@ -96,6 +108,7 @@ static void file_free(struct source *source)
 static const struct source_type file_type = {
     .get = file_get,
     .read = file_read,
+    .check = file_check,
     .free = file_free,
 };
 
@@ -118,14 +131,15 @@ static int map(struct file *file)
 
 static int open_file(struct file *file, int fd)
 {
-    struct stat st;
+    int rc;
 
     file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (file->fd < 0 || fstat(file->fd, &st) < 0) {
+    if (file->fd < 0) {
         return err_sys(errno, "memory");
     }
-    file->source.size = (uint64_t)st.st_size;
-    return st.st_size > 0 ? map(file) : 0;
+    rc = memory_mark(file->fd, &file->mark);
+    file->source.size = file->mark.size;
+    return rc == 0 && file->source.size > 0 ? map(file) : rc;
 }
 
 int source_open_file(int fd, struct source **out)

@@ -40,6 +40,9 @@ struct source_type {
     int (*read)(struct source *source, uint64_t offset, uint64_t length,
                 struct source_waiter *waiter, void *to);
 
+    /* NULL if what was handed out cannot change afterwards. */
+    int (*check)(struct source *source);
+
     /* After this the waiter is not called any more. NULL if nothing is ever pending. */
     void (*forget)(struct source *source, struct source_waiter *waiter);
 
@@ -57,10 +60,17 @@ int source_get(struct source *source, uint64_t offset, uint64_t length,
                struct source_waiter *waiter, const void **out) MUST_CHECK;
 int source_read(struct source *source, uint64_t offset, uint64_t length,
                 struct source_waiter *waiter, void *to) MUST_CHECK;
+
+/*
+ * FCSNAP_ECORRUPT if the bytes behind a pointer may have become others, before
+ * or while they were copied; those of source_read() are checked already.
+ */
+int source_check(struct source *source) MUST_CHECK;
+
 void source_forget(struct source *source, struct source_waiter *waiter);
 void source_free(struct source *source);
 
-/* A local file, which is duplicated and mapped. */
+/* A local file, which is duplicated and mapped. Nobody may write to it any more. */
 int source_open_file(int fd, struct source **out) MUST_CHECK;
 
 #endif

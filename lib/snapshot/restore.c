@@ -39,6 +39,12 @@ static int open_image(const struct restore_input *input, int memory_fd, struct i
     return rc;
 }
 
+/* One whose file was written to serves nobody: the file may be whole all the same. */
+static bool is_known(const struct restore_input *input)
+{
+    return input->known != NULL && !input->verify && image_check(input->known) == 0;
+}
+
 static int share_image(struct image *known, struct image **out)
 {
     if (out != NULL) {
@@ -62,8 +68,7 @@ int restore_open(const struct restore_input *input, struct image **out)
         rc = digest_open(input->dir_fd, MEMORY_FILE, manifest->memory.size, &memory_fd);
     }
     if (rc == 0) {
-        rc = input->known != NULL && !input->verify ? share_image(input->known, out)
-                                                    : open_image(input, memory_fd, out);
+        rc = is_known(input) ? share_image(input->known, out) : open_image(input, memory_fd, out);
     }
     fs_close(&memory_fd);
     return rc;

@@ -467,6 +467,8 @@ static void test_shared(void **state)
     (void)state;
     CHECK_OK(fcsnap_snapshot_open(bed.host, id, &snapshot));
     expect_restores(snapshot);
+    assert_int_equal(utimensat(AT_FDCWD, path_of("memory"), NULL, 0), 0);
+    expect_restores(snapshot);
     assert_int_equal(unlink(path_of("memory.index")), 0);
     expect_restores(snapshot);
     CHECK_ERR(fcsnap_snapshot_verify(snapshot, LIMIT), FCSNAP_ESNAPSHOT, "memory.index: missing");

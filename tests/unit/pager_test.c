@@ -406,7 +406,9 @@ static void slow_release(struct slow *slow)
 /* Put a slow source before the file of an image that nobody uses yet. */
 static struct slow *make_slow(struct guest *g)
 {
-    static const struct source_type type = { slow_get, slow_read, slow_forget, slow_free };
+    static const struct source_type type = {
+        .get = slow_get, .read = slow_read, .forget = slow_forget, .free = slow_free
+    };
     struct slow *slow = calloc(1, sizeof(*slow));
 
     slow->source = (struct source){ .type = &type, .size = g->image->sources[0]->size };

@@ -4,6 +4,7 @@
 #include "memory/source.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 enum { PAGE = 4096 };
 
@@ -45,6 +46,30 @@ static void test_file(void **state)
     close(fd);
 }
 
+/* What its bytes are after that nobody can know. */
+static void test_changed_file(void **state)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1 } };
+    int fd = new_file(4);
+    struct source *source;
+    char page[PAGE];
+    const void *at;
+
+    (void)state;
+    assert_int_equal(futimens(fd, times), 0);
+    CHECK_OK(source_open_file(fd, &source));
+    CHECK_OK(source_check(source));
+    assert_int_equal(ftruncate(fd, 3 * PAGE + 1), 0);
+    CHECK_ERR(source_check(source), FCSNAP_ECORRUPT, "12289 bytes instead of 16384");
+    CHECK_ERR(source_get(source, 0, PAGE, NULL, &at), FCSNAP_ECORRUPT, "12289 bytes");
+    CHECK_ERR(source_read(source, 0, PAGE, NULL, page), FCSNAP_ECORRUPT, "12289 bytes");
+    assert_int_equal(ftruncate(fd, 4 * PAGE), 0);
+    CHECK_ERR(source_get(source, 0, PAGE, NULL, &at), FCSNAP_ECORRUPT, "written to");
+    CHECK_ERR(source_read(source, 0, PAGE, NULL, page), FCSNAP_ECORRUPT, "written to");
+    source_free(source);
+    close(fd);
+}
+
 static void test_empty_file(void **state)
 {
     int fd = new_file(0);
@@ -62,6 +87,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_changed_file),
         cmocka_unit_test(test_empty_file),
     };
 
