@@ -61,7 +61,7 @@ static int judge_loss(struct call_op *call)
 {
     struct fcsnap_vm *vm = call->rpc->vm;
 
-    if (vm->ending) {
+    if (vm->ending || vm_has_failed(vm)) {
         return vm_died(vm);
     }
     /* What we closed ourselves needs no guess. */

@@ -105,6 +105,16 @@ void vm_fail(struct fcsnap_vm *vm, const struct err *reason)
     pthread_mutex_unlock(&vm->mutex);
 }
 
+bool vm_has_failed(struct fcsnap_vm *vm)
+{
+    bool failed;
+
+    pthread_mutex_lock(&vm->mutex);
+    failed = vm->fault.code != 0;
+    pthread_mutex_unlock(&vm->mutex);
+    return failed;
+}
+
 int vm_died(struct fcsnap_vm *vm)
 {
     char line[ERR_QUOTE + 1] = "";

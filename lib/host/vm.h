@@ -122,6 +122,9 @@ void vm_kill(struct fcsnap_vm *vm);
 /* Kill it because it cannot go on; the first reason stays. Any thread. */
 void vm_fail(struct fcsnap_vm *vm, const struct err *reason);
 
+/* It was, and ends soon if it has not yet: vm_died() gives the reason. Any thread. */
+bool vm_has_failed(struct fcsnap_vm *vm);
+
 void vm_reached(struct fcsnap_vm *vm, enum vm_phase phase);
 void vm_set_state(struct fcsnap_vm *vm, uint32_t state);
 uint32_t vm_get_state(struct fcsnap_vm *vm);

@@ -31,8 +31,8 @@ struct session_observer {
     /* Eager: all data is there. */
     void (*populated)(struct session_observer *observer);
     /*
-     * At most once. The process was sent SIGKILL already; if its pidfd is not
-     * known yet, session_set_pidfd() will.
+     * At most once. The process is sent SIGKILL then; if its pidfd is not
+     * known yet, by session_set_pidfd().
      */
     void (*failed)(struct session_observer *observer, const struct err *error);
 };

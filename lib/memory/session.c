@@ -24,11 +24,12 @@ void session_fail_with(struct session *s, const struct err *error)
         return;
     }
     s->failed = true;
-    session_kill(s);
     log_write(pager_log(s), LOG_ERROR, "pager: %s", error->text);
+    /* Told before the end can be noticed, so that nobody takes it for another one. */
     if (s->observer != NULL && s->observer->failed != NULL) {
         s->observer->failed(s->observer, error);
     }
+    session_kill(s);
 }
 
 void session_fail(struct session *s)
