@@ -31,7 +31,7 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS := bad_config bad_snapshot capture clones full guest host_close late lazy lost machine main \
+REAL_TESTS := bad_config bad_snapshot branch capture clones full guest host_close late lazy lost machine main \
 	race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := restore

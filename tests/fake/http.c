@@ -104,6 +104,10 @@ static enum MHD_Result handle(struct machine *machine, struct MHD_Connection *co
     if (kind == STEP_THEN_DIE) {
         script_die(step);
     }
+    if (kind == STEP_THEN_CUT) {
+        buf_free(&answer.body);
+        return MHD_NO;
+    }
     exchange->fatal = answer.fatal;
     return reply(connection, &answer, kind == STEP_HALF);
 }

@@ -24,10 +24,11 @@ static const struct {
 } kinds[] = {
     { "delay", STEP_DELAY, true, false },    { "stop", STEP_STOP, false, false },
     { "die", STEP_DIE, true, false },        { "then-die", STEP_THEN_DIE, true, false },
-    { "cut", STEP_CUT, false, false },       { "half", STEP_HALF, false, false },
-    { "body", STEP_BODY, false, true },      { "status", STEP_STATUS, true, true },
-    { "refuse", STEP_REFUSE, false, false }, { "silent", STEP_SILENT, false, false },
-    { "mute", STEP_MUTE, false, false },     { "alone", STEP_ALONE, false, false },
+    { "cut", STEP_CUT, false, false },       { "then-cut", STEP_THEN_CUT, false, false },
+    { "half", STEP_HALF, false, false },     { "body", STEP_BODY, false, true },
+    { "status", STEP_STATUS, true, true },   { "refuse", STEP_REFUSE, false, false },
+    { "silent", STEP_SILENT, false, false }, { "mute", STEP_MUTE, false, false },
+    { "alone", STEP_ALONE, false, false },
 };
 
 static _Noreturn void refuse(const char *line, const char *why)

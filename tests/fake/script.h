@@ -10,6 +10,7 @@ enum step_kind {
     STEP_DIE,
     STEP_THEN_DIE,
     STEP_CUT,
+    STEP_THEN_CUT,
     STEP_HALF,
     STEP_BODY,
     STEP_STATUS,

@@ -120,6 +120,55 @@ static void test_capture(void **state)
     fcsnap_snapshot_free(snapshot);
 }
 
+/* The VM goes on, and its next snapshot is whole. */
+static void expect_next_whole(fcsnap_vm *vm)
+{
+    fcsnap_snapshot *snapshot;
+
+    await_turn(vm);
+    bed_expect_snapshots(0);
+    expect_filled(vm, 0, PAGES(1), SEED);
+    snapshot = capture(vm);
+    stop(vm);
+    vm = restore(snapshot, FCSNAP_MEMORY_FILE);
+    expect_filled(vm, 0, PAGES(1), SEED);
+    stop(vm);
+    CHECK_OK(fcsnap_snapshot_delete(snapshot));
+    fcsnap_snapshot_free(snapshot);
+}
+
+/* It was done, and nobody heard. libcurl asks once more on a new connection: then it was done twice. */
+static void check_unheard(const char *script, int code)
+{
+    fcsnap_snapshot *snapshot;
+    fcsnap_vm *vm;
+
+    print_message("# %s\n", script);
+    fake_be(NULL, script);
+    vm = boot(GUEST_MIB);
+    fill(vm, 0, PAGES(1), SEED);
+    if (code == 0) {
+        snapshot = capture(vm);
+        stop(vm);
+        vm = restore(snapshot, FCSNAP_MEMORY_FILE);
+        CHECK_OK(fcsnap_snapshot_delete(snapshot));
+        fcsnap_snapshot_free(snapshot);
+    } else {
+        CHECK_ERR(fcsnap_snapshot_create(vm, LIMIT, &snapshot), code, "");
+    }
+    expect_next_whole(vm);
+}
+
+static void test_capture_unheard(void **state)
+{
+    (void)state;
+    check_unheard("PUT /snapshot/create @1 then-cut", 0);
+    check_unheard("PUT /snapshot/create @1 then-cut\nPUT /snapshot/create @2 then-cut",
+                  FCSNAP_EPROTO);
+    check_unheard("PATCH /vm @1 then-cut\nPATCH /vm @2 then-cut", FCSNAP_EPROTO);
+    check_unheard("PATCH /vm @2 then-cut\nPATCH /vm @3 then-cut", FCSNAP_EPROTO);
+}
+
 /* A connection that goes wrong is made again within the limit. */
 static void test_connect_again(void **state)
 {
@@ -197,9 +246,10 @@ static void test_script_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_boot),          BED_TEST(test_restore),       BED_TEST(test_capture),
-        BED_TEST(test_connect_again), BED_TEST(test_connect_never), BED_TEST(test_bad_script),
-        BED_TEST(test_script_file),
+        BED_TEST(test_boot),          BED_TEST(test_restore),
+        BED_TEST(test_capture),       BED_TEST(test_capture_unheard),
+        BED_TEST(test_connect_again), BED_TEST(test_connect_never),
+        BED_TEST(test_bad_script),    BED_TEST(test_script_file),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
