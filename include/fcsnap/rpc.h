@@ -14,7 +14,8 @@
  * A channel is handed out only when a call that was sent after "hello" was
  * answered: after a restore, a connection may be accepted and then be cut by
  * the guest without a word, and neither Firecracker's "OK" nor "hello" shows
- * it. What a caller sends goes over such a proven channel only, once.
+ * it. That call is a "ping"; a connection without "hello" is sent one too, as it
+ * shows its end only then. What a caller sends goes over a proven channel only, once.
  * @{
  */
 

@@ -16,7 +16,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { READ_SIZE = 64 * 1024, KEEP_SIZE = 64 * 1024 };
+/* A poke is the first request of its channel. */
+enum { READ_SIZE = 64 * 1024, KEEP_SIZE = 64 * 1024, POKE_ID = 1 };
 
 static void wake_owner(struct channel *channel)
 {
@@ -173,10 +174,21 @@ static bool is_hello(const struct json_span *message)
            message[PARAMS].text[0] == '{';
 }
 
-static int greet(struct channel *channel, const struct json_span *message)
+static int ping(struct channel *channel, struct call **call)
 {
     struct buf request = { 0 };
     uint64_t id = channel_next_id(channel);
+    int rc = channel_request(&request, id, "ping", NULL);
+
+    if (rc == 0) {
+        rc = channel_send(channel, id, request.data, request.size, NULL, call);
+    }
+    buf_free(&request);
+    return rc;
+}
+
+static int greet(struct channel *channel, const struct json_span *message)
+{
     int rc;
 
     if (!is_hello(message)) {
@@ -184,15 +196,18 @@ static int greet(struct channel *channel, const struct json_span *message)
     }
     rc = take_text(&message[PARAMS], &channel->hello);
     if (rc == 0) {
-        rc = channel_request(&request, id, "ping", NULL);
-    }
-    if (rc == 0) {
         channel->state = CHANNEL_GREETED;
-        rc = channel_send(channel, id, request.data, request.size, NULL, &channel->proof);
+        channel->heard_ns = clock_ns();
+        rc = ping(channel, &channel->proof);
     }
-    buf_free(&request);
     wake_owner(channel);
     return rc;
+}
+
+/* Of an agent that has not said "hello", and may still do so. */
+static bool is_poke_answer(const struct channel *channel, const struct json_span *message)
+{
+    return channel->poked && message[METHOD].text == NULL && id_of(&message[ID]) == POKE_ID;
 }
 
 static int handle_frame(struct channel *channel, const char *data, size_t size)
@@ -204,7 +219,7 @@ static int handle_frame(struct channel *channel, const char *data, size_t size)
         return rc;
     }
     if (channel->state == CHANNEL_ASKED) {
-        return greet(channel, message);
+        return is_poke_answer(channel, message) ? 0 : greet(channel, message);
     }
     if (message[METHOD].text != NULL) {
         return 0; /* a notification; nobody asked for any yet */
@@ -307,12 +322,12 @@ static int advance(struct channel *channel, uint32_t events)
 {
     int rc = 0;
 
-    if (!channel->connected) {
+    if (channel->heard_ns == 0) {
         rc = vsock_answer(channel->watch.fd);
         if (rc == STEP_WAIT) {
             return 0;
         }
-        channel->connected = rc == 0;
+        channel->heard_ns = rc == 0 ? clock_ns() : 0;
         wake_owner(channel);
     }
     if (rc == 0 && (events & EPOLLOUT) != 0) {
@@ -427,6 +442,16 @@ int channel_send(struct channel *channel, uint64_t id, const char *text, size_t 
         channel_break(channel);
     }
     return 0;
+}
+
+void channel_poke(struct channel *channel)
+{
+    struct call *call;
+
+    channel->poked = true;
+    if (ping(channel, &call) < 0) {
+        channel_break(channel);
+    }
 }
 
 int channel_take(struct channel *channel, struct call *call, char **result)

@@ -39,7 +39,8 @@ struct channel {
     struct reactor *reactor;
     struct fcsnap_op *owner; /* woken while the channel is being proven; or NULL */
     enum channel_state state;
-    bool connected;   /* Firecracker said OK */
+    int64_t heard_ns; /* when the guest was heard while it was not proven: OK, "hello"; 0: never */
+    bool poked;
     struct err error; /* of a broken one */
     int64_t broken_ns;
     atomic_ullong next_id;
@@ -58,6 +59,12 @@ void channel_free(struct channel *channel);
 
 /* End it: all calls end with this thread's failure. */
 void channel_break(struct channel *channel);
+
+/*
+ * Say something where no "hello" came: a connection that the guest has dropped
+ * may stay open until then. A ping, whose answer is of no interest; only once.
+ */
+void channel_poke(struct channel *channel);
 
 /* Any thread: the id of a request that will be sent. */
 uint64_t channel_next_id(struct channel *channel);

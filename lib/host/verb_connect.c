@@ -12,11 +12,16 @@
  * another beside it, since after a restore a connection can be accepted and
  * never heard of again, and while a guest boots nobody answers at all. The
  * first attempt that proves itself wins.
+ *
+ * An attempt is dropped after two pauses in which the guest said nothing.
+ * They grow with the time that has passed: a guest that takes longer to
+ * answer than attempts live would never be heard.
  */
 enum {
     ATTEMPTS = 2,
-    HEDGE_MIN_MS = 20,
-    HEDGE_MAX_MS = 320,
+    POKE_MS = 2,
+    PAUSE_MIN_MS = 20, /* doubled four times */
+    PAUSE_SHARE = 4,   /* of the time passed */
     RETRY_MIN_US = 500,
     RETRY_MAX_US = 50000
 };
@@ -26,20 +31,36 @@ struct connect_op {
     struct fcsnap_vm *vm;
     struct vm_watcher watcher;
     uint32_t port;
-    struct channel *attempts[ATTEMPTS];
+    struct channel *attempts[ATTEMPTS]; /* the older one first */
+    int64_t began;
+    int64_t pause_ns;
     int64_t hedge_at;
-    int64_t hedge_ns;
-    int64_t retry_at;
+    int64_t retry_at; /* DEADLINE_NEVER: no attempt ended since the latest began */
     int64_t retry_ns;
     unsigned tried;
-    struct err last; /* why the latest attempt ended */
+    unsigned accepted; /* of those that ended */
+    struct err last;   /* why the latest attempt ended */
     struct fcsnap_rpc *rpc;
 };
 
+static int count_live(const struct connect_op *connect)
+{
+    return (connect->attempts[0] != NULL) + (connect->attempts[1] != NULL);
+}
+
+static void take_out(struct connect_op *connect, int which)
+{
+    if (which == 0) {
+        connect->attempts[0] = connect->attempts[1];
+    }
+    connect->attempts[1] = NULL;
+}
+
 static void drop(struct connect_op *connect, int which)
 {
+    connect->accepted += connect->attempts[which]->heard_ns != 0;
     channel_free(connect->attempts[which]);
-    connect->attempts[which] = NULL;
+    take_out(connect, which);
 }
 
 /* An attempt that ended: soon another, later each time, and not in step with other VMs. */
@@ -53,20 +74,26 @@ static void plan_retry(struct connect_op *connect, int64_t now)
     }
 }
 
+static void note_heard(struct connect_op *connect, const struct channel *channel)
+{
+    if (channel->heard_ns == 0) {
+        return;
+    }
+    vm_reached(connect->vm, VM_PHASE_CONNECTED);
+    if (connect->hedge_at < channel->heard_ns + connect->pause_ns) {
+        connect->hedge_at = channel->heard_ns + connect->pause_ns;
+    }
+}
+
 /* 1 if an attempt won, 0 if none did yet. */
 static int review(struct connect_op *connect, int64_t now)
 {
-    for (int i = 0; i < ATTEMPTS; i++) {
+    for (int i = count_live(connect) - 1; i >= 0; i--) {
         struct channel *channel = connect->attempts[i];
 
-        if (channel == NULL) {
-            continue;
-        }
-        if (channel->connected) {
-            vm_reached(connect->vm, VM_PHASE_CONNECTED);
-        }
+        note_heard(connect, channel);
         if (channel->state == CHANNEL_PROVEN) {
-            connect->attempts[i] = NULL;
+            take_out(connect, i);
             return rpc_new(connect->vm, channel, &connect->rpc) < 0 ? FCSNAP_ENOMEM : 1;
         }
         if (channel->state == CHANNEL_BROKEN) {
@@ -81,51 +108,77 @@ static int review(struct connect_op *connect, int64_t now)
     return 0;
 }
 
-static void begin(struct connect_op *connect, int which, int64_t now)
+static void plan_hedge(struct connect_op *connect, int64_t now)
+{
+    int64_t doubled = (PAUSE_MIN_MS * NS_PER_MS) << (connect->tried < 4 ? connect->tried : 4);
+    int64_t share = (now - connect->began) / PAUSE_SHARE;
+
+    connect->pause_ns = share > doubled ? share : doubled;
+    connect->hedge_at = now + connect->pause_ns;
+}
+
+static void begin(struct connect_op *connect, int64_t now)
 {
     struct fcsnap_vm *vm = connect->vm;
 
+    plan_hedge(connect, now);
     connect->tried++;
-    connect->hedge_at = now + connect->hedge_ns;
-    if (connect->hedge_ns < HEDGE_MAX_MS * NS_PER_MS) {
-        connect->hedge_ns *= 2;
-    }
+    connect->retry_at = DEADLINE_NEVER;
     if (channel_open(vm->host->reactor, vm->process.dir_fd, connect->port, &connect->op,
-                     &connect->attempts[which]) < 0) {
+                     &connect->attempts[count_live(connect)]) < 0) {
         err_save(&connect->last);
         plan_retry(connect, now);
     }
 }
 
+/* One that ended is followed soon, also beside another: that may be from before a reset too. */
+static int64_t next_attempt(const struct connect_op *connect)
+{
+    bool retries = count_live(connect) == 0 || connect->retry_at < connect->hedge_at;
+
+    return retries ? connect->retry_at : connect->hedge_at;
+}
+
 /* Keep one attempt going, and a second one beside one that is silent for long. */
 static int64_t attempt(struct connect_op *connect, int64_t now)
 {
-    int live = (connect->attempts[0] != NULL) + (connect->attempts[1] != NULL);
+    if (now < next_attempt(connect)) {
+        return next_attempt(connect);
+    }
+    if (count_live(connect) == ATTEMPTS) {
+        drop(connect, connect->attempts[1]->state < connect->attempts[0]->state ? 1 : 0);
+    }
+    begin(connect, now);
+    return next_attempt(connect);
+}
 
-    if (live == 0) {
-        if (now < connect->retry_at) {
-            return connect->retry_at;
+/* An accepted attempt that says nothing may be one that the guest dropped; when to look again. */
+static int64_t poke(struct connect_op *connect, int64_t now)
+{
+    int64_t next = DEADLINE_NEVER;
+
+    for (int i = 0; i < count_live(connect); i++) {
+        struct channel *channel = connect->attempts[i];
+        int64_t due = channel->heard_ns + POKE_MS * NS_PER_MS;
+
+        if (channel->state != CHANNEL_ASKED || channel->heard_ns == 0 || channel->poked) {
+            continue;
         }
-        begin(connect, 0, now);
-    } else if (now >= connect->hedge_at) {
-        if (live == ATTEMPTS) {
-            /* The older one stands first. */
-            drop(connect, 0);
-            connect->attempts[0] = connect->attempts[1];
-            connect->attempts[1] = NULL;
+        if (now >= due) {
+            channel_poke(channel);
+        } else if (due < next) {
+            next = due;
         }
-        begin(connect, connect->attempts[0] == NULL ? 0 : 1, now);
     }
-    if (connect->attempts[0] == NULL && connect->attempts[1] == NULL) {
-        return connect->retry_at;
-    }
-    return connect->hedge_at;
+    return next;
 }
 
 static int connect_step(struct fcsnap_op *op)
 {
     struct connect_op *connect = (struct connect_op *)op;
     int64_t now = clock_ns();
+    int64_t next;
+    int64_t next_poke;
     int rc;
 
     vm_watch(connect->vm, &connect->watcher, op);
@@ -146,7 +199,9 @@ static int connect_step(struct fcsnap_op *op)
         }
         return rc == 1 ? STEP_DONE : rc;
     }
-    op_wake_at(op, attempt(connect, now));
+    next = attempt(connect, now);
+    next_poke = poke(connect, now);
+    op_wake_at(op, next_poke < next ? next_poke : next);
     return STEP_WAIT;
 }
 
@@ -154,19 +209,26 @@ static const char *how_far(const struct connect_op *connect)
 {
     const char *text = NULL;
 
-    for (int i = 0; i < ATTEMPTS; i++) {
+    for (int i = 0; i < count_live(connect); i++) {
         const struct channel *channel = connect->attempts[i];
 
-        if (channel == NULL) {
-            continue;
-        }
         if (channel->state == CHANNEL_GREETED) {
             return "the guest said hello, and then nothing";
         }
-        text = channel->connected ? "the guest accepted, but said no hello"
-                                  : "the guest did not answer";
+        text = channel->heard_ns != 0 ? "the guest accepted, but said no hello"
+                                      : "the guest did not answer";
     }
     return text != NULL ? text : connect->last.text;
+}
+
+static unsigned count_accepted(const struct connect_op *connect)
+{
+    unsigned count = connect->accepted;
+
+    for (int i = 0; i < count_live(connect); i++) {
+        count += connect->attempts[i]->heard_ns != 0;
+    }
+    return count;
 }
 
 static void explain(struct fcsnap_op *op, char *out, size_t size)
@@ -177,16 +239,17 @@ static void explain(struct fcsnap_op *op, char *out, size_t size)
     if (connect->vm->process.console_open) {
         console_last_line(&connect->vm->process.console, line);
     }
-    snprintf(out, size, "port %u, %u attempts, %s; the console's last line: \"%.100s\"",
-             connect->port, connect->tried, how_far(connect), line);
+    snprintf(out, size,
+             "port %u, %u attempts, %u accepted, %s; the console's last line: \"%.100s\"",
+             connect->port, connect->tried, count_accepted(connect), how_far(connect), line);
 }
 
 static void connect_done(struct fcsnap_op *op)
 {
     struct connect_op *connect = (struct connect_op *)op;
 
-    for (int i = 0; i < ATTEMPTS; i++) {
-        drop(connect, i);
+    while (count_live(connect) > 0) {
+        drop(connect, count_live(connect) - 1);
     }
     vm_unwatch(&connect->watcher);
 }
@@ -229,7 +292,7 @@ static int make(struct fcsnap_vm *vm, uint32_t port, int64_t timeout_ms, struct 
     connect->vm = vm;
     vm_ref(vm);
     connect->port = port;
-    connect->hedge_ns = HEDGE_MIN_MS * NS_PER_MS;
+    connect->began = clock_ns();
     connect->retry_ns = RETRY_MIN_US * NS_PER_US;
     result_init(&connect->op, &connect_verb, vm->host, timeout_ms);
     *out = connect;

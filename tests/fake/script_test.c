@@ -188,6 +188,42 @@ static void test_connect_again(void **state)
     }
 }
 
+/*
+ * Each answer takes longer than the shortest pauses between attempts, and one comes
+ * after the other: it is found only by an attempt that lives long enough.
+ */
+static void test_connect_slow(void **state)
+{
+    fcsnap_vm *vm;
+
+    (void)state;
+    fake_be(NULL, "CONNECT delay 330");
+    vm = boot(GUEST_MIB);
+    fcsnap_rpc_free(talk(vm));
+    stop(vm);
+}
+
+/* What the guest forgot ends when it is spoken to: not once a pause for each of them. */
+static void test_connect_forgotten(void **state)
+{
+    enum { FORGOTTEN = 12 };
+    char script[FORGOTTEN * 32];
+    size_t used = 0;
+    fcsnap_vm *vm;
+    int64_t began;
+
+    (void)state;
+    for (int i = 1; i <= FORGOTTEN; i++) {
+        used += (size_t)snprintf(script + used, sizeof(script) - used, "CONNECT @%d mute\n", i);
+    }
+    fake_be(NULL, script);
+    vm = boot(GUEST_MIB);
+    began = now_ms();
+    fcsnap_rpc_free(talk(vm));
+    assert_in_range(now_ms() - began, 0, 1500);
+    stop(vm);
+}
+
 static void test_connect_never(void **state)
 {
     static const struct refusal cases[] = {
@@ -248,7 +284,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BED_TEST(test_boot),          BED_TEST(test_restore),
         BED_TEST(test_capture),       BED_TEST(test_capture_unheard),
-        BED_TEST(test_connect_again), BED_TEST(test_connect_never),
+        BED_TEST(test_connect_again), BED_TEST(test_connect_slow),
+        BED_TEST(test_connect_never), BED_TEST(test_connect_forgotten),
         BED_TEST(test_bad_script),    BED_TEST(test_script_file),
     };
 

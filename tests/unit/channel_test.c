@@ -388,6 +388,52 @@ static void test_wrong_first_frame(void **state)
     }
 }
 
+static void poke_accepted(void *arg)
+{
+    *(bool *)arg = channel->heard_ns != 0;
+    if (*(bool *)arg) {
+        channel_poke(channel);
+    }
+}
+
+static struct fcsnap_op *open_poked(void)
+{
+    struct fcsnap_op *op = open_until_accepted();
+    int64_t until = deadline_in(20000);
+    bool poked = false;
+
+    while (!poked && clock_ns() < until) {
+        on_reactor(reactor, poke_accepted, &poked);
+    }
+    return op;
+}
+
+/* The answer to it is neither a wrong first frame nor the proof. */
+static void test_poke_proves_nothing(void **state)
+{
+    struct fcsnap_op *op = open_poked();
+    unsigned long long id;
+
+    (void)state;
+    answer(hear_request("ping"), "\"result\":{}");
+    say_frame(HELLO);
+    id = hear_request("ping");
+    CHECK_ERR(op_wait(op, 0), FCSNAP_EINPROGRESS, "goes on");
+    answer(id, "\"result\":{}");
+    CHECK_OK(end_op(op));
+}
+
+/* The end of a connection of which the guest knows nothing. */
+static void test_poke_shows_the_end(void **state)
+{
+    struct fcsnap_op *op = open_poked();
+
+    (void)state;
+    hear_request("ping");
+    fs_close(&agent);
+    CHECK_ERR(end_op(op), FCSNAP_ECONNLOST, "by the guest");
+}
+
 /* --- Calls ----------------------------------------------------------------------- */
 
 static void test_answers_out_of_order(void **state)
@@ -720,6 +766,8 @@ int main(void)
         TEST(test_refused),
         TEST(test_closed_before_hello),
         TEST(test_wrong_first_frame),
+        TEST(test_poke_proves_nothing),
+        TEST(test_poke_shows_the_end),
         TEST(test_answers_out_of_order),
         TEST(test_result_null),
         TEST(test_errors_of_the_agent),
