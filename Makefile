@@ -38,6 +38,8 @@ LINUX_TESTS := restore
 LINUX_EXAMPLES := boot snapshot_restore
 # tests/fault/NAME_test.c: like real, with tests/fault/inject.c.
 FAULT_TESTS := places
+# tests/agent/NAME_test.c: like unit, with tests/agent/support.c and an agent on a UNIX socket.
+AGENT_TESTS := exec
 # The fake Firecracker, tests/fake/README.md; its guest is made of the tiny guest's files.
 FAKE := api config fields guest http machine main memory script snapshot state_file uffd vsock
 FAKE_TINY := args json methods methods_machine methods_mem reply rpc session text
@@ -159,6 +161,7 @@ LINUX_PROGRAMS := $(call programs,$(LINUX_TESTS:%=linux/%),$F) \
 	$(patsubst %,$B/%,$(call wanted,$(LINUX_EXAMPLES:%=examples/%)))
 FAKE_PROGRAMS := $(call programs,$(FAKE_TESTS:%=fake/%) $(FAKE_REAL_TESTS:%=real/%),$F)
 FAULT_PROGRAMS := $(call programs,$(FAULT_TESTS:%=fault/%),$F)
+AGENT_PROGRAMS := $(call programs,$(AGENT_TESTS:%=agent/%),$F)
 EXAMPLE_PROGRAMS := $(patsubst %,$B/%,$(call wanted,$(EXAMPLES:%=examples/%)))
 BENCH_PROGRAMS := $(BENCHES:%=$B/bench/%)
 TEST_PROGRAMS := $(UNIT_PROGRAMS) $(API_PROGRAMS) $(REAL_PROGRAMS)
@@ -169,7 +172,7 @@ TEST_PROGRAMS := $(UNIT_PROGRAMS) $(API_PROGRAMS) $(REAL_PROGRAMS)
 FAKE_PROGRAM := $(if $(shell $(PKG_CONFIG) --exists libmicrohttpd && echo yes),$B/fcsnap-fake)
 
 .PHONY: all lib guest examples FORCE
-all: lib examples guest $(FAKE_PROGRAM)
+all: lib examples guest agent $(FAKE_PROGRAM)
 lib: $(STATIC) $(SHARED) $(LINKS)
 examples: $(EXAMPLES:%=$B/examples/%)
 
@@ -191,7 +194,7 @@ $(foreach dir,$(sort $B $F),$(eval $(call static_library,$(dir))))
 
 $F/%: DEFINES := -DFCSNAP_FAILPOINTS
 $(sort $B/lib/%.o $F/lib/%.o): PRIVATE := -Ilib
-$(sort $F/tests/unit/%.o $F/tests/real/%.o $F/tests/linux/%.o $F/tests/fault/%.o \
+$(sort $F/tests/unit/%.o $F/tests/real/%.o $F/tests/linux/%.o $F/tests/fault/%.o $F/tests/agent/%.o \
 	$(FAKE_TESTS:%=$F/tests/fake/%_test.o) \
 	$B/tests/bench/%.o): PRIVATE := -Ilib -Itests
 $B/tests/api/%.o: PRIVATE := -Itests
@@ -208,6 +211,11 @@ $(LINKS): $(SHARED)
 guest: $(GUEST)
 	@:
 include examples/guest/tiny/rules.mk
+
+include examples/guest/agent/rules.mk
+.PHONY: agent
+agent: $(AGENT)
+	@:
 
 $B/examples/%: $B/examples/%.o $(LINKS)
 	$(call say,LD,$@)
@@ -265,6 +273,11 @@ $F/tests/linux/%_test: $F/tests/linux/%_test.o $F/tests/real/support.o $F/libfcs
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
+$F/tests/agent/%_test: $F/tests/agent/%_test.o $F/tests/agent/support.o \
+		$F/examples/guest/agent/base64.o $F/libfcsnap.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+
 $B/tests/api/%_test: $B/tests/api/%_test.o $(LINKS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $< -o $@ -Wl,-rpath,'$$ORIGIN/../..' -L$B -lfcsnap $(BUILD_LDFLAGS) -lcmocka
@@ -278,11 +291,11 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 # Each target ends with one line: N passed, N failed, N skipped. The steps of
 # `make check` have RESULTS, and run.sh adds its numbers there instead.
 
-CHECKS := all lint check-unit check-api check-real check-fake check-user check-examples \
-	check-linux check-install check-abi check-asan check-valgrind check-tsan
+CHECKS := all lint check-unit check-api check-real check-fake check-agent check-user \
+	check-examples check-linux check-install check-abi check-asan check-valgrind check-tsan
 # These take minutes more.
 ALL_CHECKS := $(CHECKS) check-fault
-.PHONY: prepare check check-all check-tests run-fake lint $(filter check-%,$(ALL_CHECKS))
+.PHONY: prepare check check-all check-tests run-fake run-agent-tests lint $(filter check-%,$(ALL_CHECKS))
 
 # In parallel, unless make was told how.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -348,6 +361,18 @@ run-fake:
 	$(call build_and_run,$B/fcsnap-fake $(FAKE_PROGRAMS),$(FAKE_PROGRAMS))
 FAKE_RESULTS = $(or $(RESULTS),build/fake.results)
 
+# The agent as it is installed, and under AddressSanitizer and UBSan.
+check-agent:
+	@mkdir -p build && rm -f build/agent.results
+	$(call agent_checks,plain,)
+	$(call agent_checks,asan,asan)
+	$(if $(RESULTS),,$(Q)tests/run.sh --sum build/agent.results)
+agent_checks = +$(Q)$(SUBMAKE) run-agent-tests AGENT=build/$(1)/fcsnap-agent LABEL=$(2) \
+	RESULTS=$(or $(RESULTS),build/agent.results)
+run-agent-tests: export FCSNAP_AGENT = $(abspath $(AGENT))
+run-agent-tests:
+	$(call build_and_run,$(AGENT) $(AGENT_PROGRAMS),$(AGENT_PROGRAMS))
+
 # Three users: userfaultfd is open to them, denied to them, or not there.
 check-user:
 	$(Q)tests/setup.sh --build
@@ -412,7 +437,8 @@ print-sources:
 	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h) \
 		$(UNIT_TESTS:%=tests/unit/%_test.c) $(API_TESTS:%=tests/api/%_test.c) \
 		$(REAL_TESTS:%=tests/real/%_test.c) $(LINUX_TESTS:%=tests/linux/%_test.c) \
-		$(FAULT_TESTS:%=tests/fault/%_test.c) \
+		$(FAULT_TESTS:%=tests/fault/%_test.c) $(AGENT_TESTS:%=tests/agent/%_test.c) \
+		$(AGENT_SOURCES:%=$(AGENT_DIR)/%.c) \
 		$(FAKE:%=tests/fake/%.c) $(FAKE_TESTS:%=tests/fake/%_test.c)
 
 # --- Documents, benchmarks, installation -------------------------------------
@@ -455,6 +481,7 @@ INSTALL_LIST := \
 	$(STATIC):$(libdir)/libfcsnap.a:644 \
 	$(foreach f,$(SHARED) $(LINKS),$(f):$(libdir)/$(notdir $(f)):755) \
 	$B/fcsnap.pc:$(pkgconfigdir)/fcsnap.pc:644 \
+	$(AGENT):$(bindir)/fcsnap-agent:755 \
 	$(FAKE_PROGRAM:%=%:$(bindir)/fcsnap-fake:755)
 each_installed = for entry in $(INSTALL_LIST); do \
 	source=$${entry%%:*}; mode=$${entry\#\#*:}; target=$${entry\#*:}; target="$(DESTDIR)$${target%:*}"
@@ -463,7 +490,7 @@ each_installed = for entry in $(INSTALL_LIST); do \
 REFRESH = $(if $(DESTDIR),:,[ "$$(id -u)" != 0 ] || ldconfig || :)
 
 .PHONY: install uninstall dist clean
-install: lib $B/fcsnap.pc $(FAKE_PROGRAM)
+install: lib $B/fcsnap.pc $(AGENT) $(FAKE_PROGRAM)
 	$(Q)set -e; $(each_installed); install -d "$$(dirname "$$target")"; \
 		if [ -L $$source ]; then ln -sf "$$(readlink $$source)" "$$target"; \
 		else install -m $$mode $$source "$$target"; fi; done
@@ -491,7 +518,7 @@ clean:
 help:
 	@sed -n 's/^#? //p' Makefile
 
-#? all             the library, the examples and the tiny guest
+#? all             the library, the examples, the tiny guest and the agent for Linux guests
 #? check           what says check below, but check-fault, and lint; one closing line
 #? check-all       check and check-fault, with all real tests also under sanitizers and valgrind
 #? check-unit      modules, from inside
@@ -499,6 +526,7 @@ help:
 #? check-real      with a real Firecracker
 #? check-fault     each place fails, Firecracker stops or dies there: nothing is left, all goes on
 #? check-fake      the fake Firecracker against the real one, and some real tests on the fake
+#? check-agent     the agent for Linux guests on a UNIX socket, also under AddressSanitizer
 #? check-user      api tests, examples and some real tests as a user who is not root
 #? check-examples  each example ends well
 #? check-linux     restores of a Linux guest, and examples, in an emulated machine
@@ -523,7 +551,7 @@ help:
 
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(FAULT_PROGRAMS) \
-	$(EXAMPLE_PROGRAMS)) \
+	$(EXAMPLE_PROGRAMS) $(AGENT_PROGRAMS)) $F/tests/agent/support.d \
 	$F/tests/real/support.d $F/tests/real/sick_file.d $F/tests/fault/inject.d \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
 	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)

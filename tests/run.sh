@@ -12,8 +12,8 @@
 #                      and put its release before the name
 #   run.sh --sum FILE  the closing line over all totals in FILE
 #
-# Programs below unit/, api/, real/, linux/, fake/ and fault/ are cmocka programs: their tests
-# are counted. Any other counts as one, by exit code; 77 is a skip, whose reason is
+# Programs below unit/, api/, real/, linux/, fake/, fault/ and agent/ are cmocka programs:
+# their tests are counted. Any other counts as one, by exit code; 77 is a skip, whose reason is
 # the last line it printed. With CI=true a skip that is not in tests/skips.txt
 # fails. Whatever process or VM directory a program leaves behind fails it. Its
 # lines "# note: TEXT" are shown.
@@ -88,7 +88,7 @@ count() {
     local plan status=$2 log=$3
     ok=0 bad=0 skip=0
     case $1 in
-    unit/* | api/* | real/* | linux/* | fake/* | fault/*)
+    unit/* | api/* | real/* | linux/* | fake/* | fault/* | agent/*)
         read -r plan ok bad skip < <(count_tap "$log")
         # Died, or ended badly although no test failed, or ran fewer tests than planned.
         if [ "$plan" = 0 ] || [ $((ok + bad + skip)) -lt "$plan" ] ||
@@ -108,7 +108,7 @@ count() {
 
 skip_reasons() {
     case $1 in
-    unit/* | api/* | real/* | linux/* | fake/* | fault/*) sed -n 's/^# skip: //p' "$2" | sort -u ;;
+    unit/* | api/* | real/* | linux/* | fake/* | fault/* | agent/*) sed -n 's/^# skip: //p' "$2" | sort -u ;;
     *) tail -n 1 "$2" ;;
     esac
 }

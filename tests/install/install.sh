@@ -34,7 +34,7 @@ decoys() {
 decoys "$root"
 decoys "$prefix"
 mkdir "$prefix/include/fcsnap"
-for file in include/fcsnap.h include/fcsnap/error.h bin/fcsnap-fake lib/libfcsnap.so.1 lib/libfcsnap.a lib/pkgconfig/fcsnap.pc; do
+for file in include/fcsnap.h include/fcsnap/error.h bin/fcsnap-fake bin/fcsnap-agent lib/libfcsnap.so.1 lib/libfcsnap.a lib/pkgconfig/fcsnap.pc; do
     echo older >"$prefix/$file"
 done
 before=$(listing "$root")
@@ -50,6 +50,7 @@ pkg() {
     fail "the .pc file has another version than the library"
 
 "$root/bin/fcsnap-fake" --version >"$work/version" || fail "fcsnap-fake does not run"
+"$root/bin/fcsnap-agent" --version >"$work/version" || fail "fcsnap-agent does not run"
 
 mkdir "$work/out"
 for source in examples/*.c; do

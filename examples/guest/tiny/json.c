@@ -284,6 +284,18 @@ bool json_next_member(struct json *rest, struct json *name, struct json *value)
     return true;
 }
 
+bool json_next_element(struct json *rest, struct json *value)
+{
+    rest->at++; /* the bracket, or the comma before this element */
+    skip_space(rest);
+    if (rest->at == rest->end || *rest->at == ']') {
+        return false;
+    }
+    *value = read_value(rest);
+    skip_space(rest);
+    return true;
+}
+
 bool json_member(struct json object, const char *name, struct json *value)
 {
     struct json found;

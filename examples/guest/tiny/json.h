@@ -27,6 +27,9 @@ enum json_type json_type(struct json value);
 /* Goes through an object: start with *rest = object; false at the end. */
 bool json_next_member(struct json *rest, struct json *name, struct json *value);
 
+/* The same for an array. */
+bool json_next_element(struct json *rest, struct json *value);
+
 /* The first member of that name (ASCII) of an object. */
 bool json_member(struct json object, const char *name, struct json *value);
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "methods.h"
+
+#include "print.h"
+
+static void method_ping(struct call *call, struct args *args)
+{
+    (void)args;
+    call_empty(call);
+}
+
+static void method_echo(struct call *call, struct args *args)
+{
+    struct buf *out = call_result(call);
+
+    for (unsigned i = 0; i < args->count; i++) {
+        element(out);
+        buf_add(out, args->names[i].at, (size_t)(args->names[i].end - args->names[i].at));
+        print_text(out, ":");
+        buf_add(out, args->values[i].at, (size_t)(args->values[i].end - args->values[i].at));
+    }
+    call_done(call);
+}
+
+static const struct method methods[] = {
+    { "ping", method_ping },
+    { "echo", method_echo },
+    { "info", method_info },
+    { "exec", method_exec },
+    { "exec.write", method_exec_write },
+    { "exec.resize", method_exec_resize },
+    { "exec.signal", method_exec_signal },
+    { "exec.wait", method_exec_wait },
+    { "exec.attach", method_exec_attach },
+    { "exec.list", method_exec_list },
+};
+
+const struct method *method_find(struct json name)
+{
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (json_is(name, methods[i].name)) {
+            return &methods[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AGENT_METHODS_H
+#define AGENT_METHODS_H
+
+#include "args.h"
+
+/* Answers the call, or keeps it and answers later. */
+struct method {
+    const char *name;
+    void (*run)(struct call *call, struct args *args);
+};
+
+/* NULL if there is none of that name. */
+const struct method *method_find(struct json name);
+
+void method_info(struct call *call, struct args *args);
+
+void method_exec(struct call *call, struct args *args);
+
+void method_exec_write(struct call *call, struct args *args);
+void method_exec_resize(struct call *call, struct args *args);
+void method_exec_signal(struct call *call, struct args *args);
+void method_exec_wait(struct call *call, struct args *args);
+void method_exec_attach(struct call *call, struct args *args);
+void method_exec_list(struct call *call, struct args *args);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include "conn.h"
+#include "identity.h"
+#include "limits.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct options options = { .port = 5252 };
+
+static const char help[] =
+    "usage: fcsnap-agent [OPTION]...\n"
+    "  --port N           listen on this port of vsock (5252)\n"
+    "  --unix PATH        listen on a UNIX socket instead\n"
+    "  --frame-stall MS   how long half a request may wait for its rest (30000)\n"
+    "  --version\n";
+
+enum { PORT = 256, UNIX, FRAME_STALL, VERSION, HELP };
+
+static const struct option known[] = {
+    { "port", required_argument, NULL, PORT },
+    { "unix", required_argument, NULL, UNIX },
+    { "frame-stall", required_argument, NULL, FRAME_STALL },
+    { "version", no_argument, NULL, VERSION },
+    { "help", no_argument, NULL, HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+static bool number(const char *text, uint32_t *out)
+{
+    char *end;
+    unsigned long value;
+
+    errno = 0;
+    value = strtoul(text, &end, 10);
+    *out = (uint32_t)value;
+    if (errno == 0 && *end == '\0' && value > 0 && value < UINT32_MAX) {
+        return true;
+    }
+    fprintf(stderr, "fcsnap-agent: %s: not a number that fits\n", text);
+    return false;
+}
+
+/* False if the program is to end. */
+static bool take(int option, int *status)
+{
+    uint32_t value;
+
+    *status = 2;
+    switch (option) {
+    case PORT:
+        return number(optarg, &options.port);
+    case UNIX:
+        options.unix_path = optarg;
+        return true;
+    case FRAME_STALL:
+        if (!number(optarg, &value)) {
+            return false;
+        }
+        conn_set_stall(value);
+        return true;
+    case VERSION:
+        *status = 0;
+        puts("fcsnap-agent " AGENT_VERSION);
+        return false;
+    case HELP:
+        *status = 0;
+        fputs(help, stdout);
+        return false;
+    default:
+        fputs(help, stderr);
+        return false;
+    }
+}
+
+bool options_read(int argc, char **argv, int *status)
+{
+    int option;
+
+    while ((option = getopt_long(argc, argv, "+", known, NULL)) >= 0) {
+        if (!take(option, status)) {
+            return false;
+        }
+    }
+    if (optind < argc) {
+        *status = 2;
+        fputs(help, stderr);
+        return false;
+    }
+    return true;
+}
