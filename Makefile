@@ -9,7 +9,7 @@
 
 HEADERS := config error event host op rpc snapshot version vm
 
-LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_scan log op \
+LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_scan log op packet \
 	reactor sock spawn sweep thread timer utf8 version worker
 LIB_VMM := api config config_check config_document config_keys console directory features http owner \
 	plan process rights swap
@@ -17,8 +17,8 @@ LIB_MEMORY := connect file fill handshake image index index_build install pager 
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel frame vsock
-LIB_HOST := host paths recover result rpc settings slot snapshot start state verb_boot verb_call \
-	verb_capture verb_connect verb_control verb_restore verb_stop vm vm_info
+LIB_HOST := host keeper keeper_message kept paths recover result rpc saved settings slot snapshot \
+	start state verb_attach verb_boot verb_call verb_capture verb_connect verb_control verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
 BENCHES := restore capture
@@ -26,12 +26,12 @@ BENCHES := restore capture
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
 UNIT_TESTS := api buf channel clock config config_check console directory error event failpoint \
 	features frame fs fswatch handshake id image index index_build json log manifest op owner \
-	pager pager_fail pager_huge pages paths plan reactor rights slot sock source spawn store timer utf8 \
+	packet pager pager_fail pager_huge pages paths plan reactor rights slot sock source spawn store timer utf8 \
 	vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
-REAL_TESTS := bad_config bad_snapshot branch capture clones full guest host_close late lazy lost machine main \
+REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close late lazy lost machine main \
 	race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := restore
@@ -150,6 +150,8 @@ STATIC := $B/libfcsnap.a
 SHARED := $B/libfcsnap.so.$(VERSION)
 SONAME := libfcsnap.so.$(ABI)
 LINKS := $B/$(SONAME) $B/libfcsnap.so
+# The process of a detached VM.
+KEEPER := $B/fcsnap-keeper
 
 # T=text keeps the tests whose kind/name contains text.
 wanted = $(if $(T),$(foreach t,$(1),$(if $(findstring $(T),$(t)),$(t))),$(1))
@@ -173,7 +175,7 @@ FAKE_PROGRAM := $(if $(shell $(PKG_CONFIG) --exists libmicrohttpd && echo yes),$
 
 .PHONY: all lib guest examples FORCE
 all: lib examples guest agent $(FAKE_PROGRAM)
-lib: $(STATIC) $(SHARED) $(LINKS)
+lib: $(STATIC) $(SHARED) $(LINKS) $(KEEPER)
 examples: $(EXAMPLES:%=$B/examples/%)
 
 define static_library
@@ -205,6 +207,10 @@ $(SHARED): $(LIB_SOURCES:%.c=$B/%.o) lib/libfcsnap.map
 		-Wl,-z,defs,-z,nodelete,-z,relro,-z,now $(filter %.o,$^) -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS)
 $(LINKS): $(SHARED)
 	$(Q)ln -sf $(<F) $@
+
+$(KEEPER): $B/lib/host/keeper_main.o $(STATIC)
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) -Wl,--as-needed $(PKG_LIBS)
 
 # --- The tiny guest, examples and benchmarks ---------------------------------
 
@@ -309,7 +315,7 @@ WRAP_tsan = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 LABEL ?= $(filter-out plain,$(FLAVOUR))
 SLOWER := $(if $(LABEL),FCSNAP_TEST_TIMEOUT=$${FCSNAP_TEST_TIMEOUT:-300})
 WRAP ?= $(WRAP_$(FLAVOUR))
-RUN = $(SLOWER) FCSNAP_GUEST=$(abspath $(GUEST)) tests/run.sh --log build/$(or $(LABEL),plain)/log \
+RUN = $(SLOWER) FCSNAP_GUEST=$(abspath $(GUEST)) FCSNAP_KEEPER=$(abspath $(KEEPER)) tests/run.sh --log build/$(or $(LABEL),plain)/log \
 	--timeouts '$(TEST_TIMEOUTS)' $(LABEL:%=--label %) $(if $(WRAP),--wrap '$(WRAP)') \
 	$(if $(RESULTS),--results $(RESULTS))
 
@@ -323,7 +329,7 @@ define build_and_run
 	$(Q)$(RUN) $(3) $(2)
 endef
 # Says nothing when all is up to date.
-prepare: guest $(PREPARED)
+prepare: guest $(KEEPER) $(PREPARED)
 	@:
 scripts = $(patsubst %,tests/%.sh,$(call wanted,$(1)))
 
@@ -434,7 +440,7 @@ lint:
 
 .PHONY: print-sources
 print-sources:
-	@printf '%s\n' $(LIB_SOURCES) include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h) \
+	@printf '%s\n' $(LIB_SOURCES) lib/host/keeper_main.c include/fcsnap.h $(HEADERS:%=include/fcsnap/%.h) \
 		$(UNIT_TESTS:%=tests/unit/%_test.c) $(API_TESTS:%=tests/api/%_test.c) \
 		$(REAL_TESTS:%=tests/real/%_test.c) $(LINUX_TESTS:%=tests/linux/%_test.c) \
 		$(FAULT_TESTS:%=tests/fault/%_test.c) $(AGENT_TESTS:%=tests/agent/%_test.c) \
@@ -482,6 +488,7 @@ INSTALL_LIST := \
 	$(foreach f,$(SHARED) $(LINKS),$(f):$(libdir)/$(notdir $(f)):755) \
 	$B/fcsnap.pc:$(pkgconfigdir)/fcsnap.pc:644 \
 	$(AGENT):$(bindir)/fcsnap-agent:755 \
+	$(KEEPER):$(bindir)/fcsnap-keeper:755 \
 	$(FAKE_PROGRAM:%=%:$(bindir)/fcsnap-fake:755)
 each_installed = for entry in $(INSTALL_LIST); do \
 	source=$${entry%%:*}; mode=$${entry\#\#*:}; target=$${entry\#*:}; target="$(DESTDIR)$${target%:*}"
@@ -549,7 +556,7 @@ help:
 #? T=text keeps only tests whose kind/name contains text; V=1 shows commands;
 #? WERROR=1 makes warnings fail; FLAVOUR=plain|asan|tsan|cov; FAILPOINTS=1
 
-DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $(LIB_SOURCES:%.c=$F/%.d) \
+DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $B/lib/host/keeper_main.d $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(FAULT_PROGRAMS) \
 	$(EXAMPLE_PROGRAMS) $(AGENT_PROGRAMS)) $F/tests/agent/support.d \
 	$F/tests/real/support.d $F/tests/real/sick_file.d $F/tests/fault/inject.d \

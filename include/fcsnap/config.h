@@ -304,6 +304,22 @@ FCSNAP_API int32_t fcsnap_config_set_balloon(fcsnap_config *config, uint32_t amo
 FCSNAP_API int32_t fcsnap_config_set_entropy(fcsnap_config *config, int32_t on);
 
 /**
+ * Make a VM that outlives the program: see fcsnap_vm_attach().
+ *
+ * It is no part of the document of fcsnap_config_get_json().
+ *
+ * @param[in] config    Borrowed.
+ * @param[in] detached  1 for a detached VM, 0 (the default) for one that ends with the program.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  @p config is NULL, or @p detached neither 0 nor 1.
+ * @threadsafe Any thread, one at a time.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_config_set_detached(fcsnap_config *config, int32_t detached);
+
+/**
  * Merge a document of Firecracker's --config-file into a config.
  *
  * Sections: boot-source, drives, machine-config, network-interfaces, vsock,

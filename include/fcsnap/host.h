@@ -100,6 +100,29 @@ FCSNAP_API int32_t fcsnap_host_set_state_dir(fcsnap_host *host, const char *path
 FCSNAP_API int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *path);
 
 /**
+ * Set the keeper, the program "fcsnap-keeper" that is installed with the
+ * library and that detached VMs need: see fcsnap_vm_attach().
+ *
+ * The default is FCSNAP_KEEPER, else "fcsnap-keeper" on PATH, which
+ * fcsnap_host_open() searches. Whether it can be executed is seen by the first
+ * detached VM.
+ *
+ * @param[in] host  A host that is not open. Borrowed.
+ * @param[in] path  An executable file. Copied.
+ *
+ * @retval 0               Done.
+ * @retval FCSNAP_EINVAL   An argument is NULL, or the path is empty.
+ * @retval FCSNAP_ESTATE   The host was opened.
+ * @retval FCSNAP_ENOENT   The path is relative, and the working directory was deleted.
+ * @retval FCSNAP_ESYSTEM  The working directory cannot be determined.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Not while another thread uses the host.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_host_set_keeper(fcsnap_host *host, const char *path);
+
+/**
  * Send the log to a descriptor.
  *
  * @param[in] host   A host that is not open. Borrowed.
@@ -217,7 +240,7 @@ FCSNAP_API int32_t fcsnap_host_recover_start(fcsnap_host *host, int64_t timeout_
 
 /**
  * End everything of a host: cancel its operations, kill its VMs, remove
- * their directories, end its threads.
+ * their directories, end its threads. Detached VMs are left to their keepers.
  *
  * Calls in other threads end with FCSNAP_ECANCELED. What hangs on the host
  * stays valid memory and answers FCSNAP_ECLOSED. A recovery that goes on
@@ -239,8 +262,8 @@ FCSNAP_API int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms);
 /**
  * Give up a host.
  *
- * The last resort for destructors: an open host's VMs get SIGKILL, and it
- * is closed behind, when the last object that belongs to it was freed.
+ * The last resort for destructors: an open host's VMs get SIGKILL, but for
+ * detached ones, and it is closed behind, when the last object that belongs to it was freed.
  * Programs that end soon after should call fcsnap_host_close() first.
  *
  * @param[in] host  A host or NULL. Freed.

@@ -313,6 +313,21 @@ FCSNAP_API int32_t fcsnap_restore_options_set_paused(fcsnap_restore_options *opt
                                                      int32_t paused);
 
 /**
+ * Restore a VM that outlives the program: see fcsnap_vm_attach().
+ *
+ * @param[in] options   Borrowed.
+ * @param[in] detached  1 for a detached VM, 0 (the default) for one that ends with the program.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or @p detached is neither 0 nor 1.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_restore_options_set_detached(fcsnap_restore_options *options,
+                                                       int32_t detached);
+
+/**
  * Give up options.
  *
  * @param[in] options  Freed. NULL is a no-op.

@@ -9,7 +9,8 @@
  * @defgroup libfcsnap_vm one microVM and its Firecracker process
  *
  * A VM is bound to the program: the kernel kills Firecracker when the
- * program ends, however it ends.
+ * program ends, however it ends. One that was made detached is not: see
+ * fcsnap_vm_attach().
  *
  * Calls that change a VM run one at a time; waiting for the call before
  * counts against the limit. A limit that passes while Firecracker works on
@@ -87,9 +88,73 @@ FCSNAP_API int32_t fcsnap_vm_boot_start(fcsnap_host *host, const fcsnap_config *
                                         int64_t timeout_ms, fcsnap_op **out);
 
 /**
+ * Take over a detached VM.
+ *
+ * A VM that was made with fcsnap_config_set_detached() or
+ * fcsnap_restore_options_set_detached() has a process of its own, its keeper,
+ * which starts Firecracker, serves its memory and waits for its end. It is
+ * detached from when the call that makes it has succeeded: from then on it
+ * goes on when the program frees the handle, closes the host or ends; what
+ * the program does with it while it has the handle, also stopping it, is the
+ * same as with any VM. One program has it at a time; another one waits here
+ * until that leaves. The next snapshot after this call holds all of the
+ * memory.
+ *
+ * A VM that ended while no program had it can be attached once: it is
+ * FCSNAP_VM_EXITED, and fcsnap_vm_wait() gives its exit code. If its keeper is
+ * killed the VM ends too, and fcsnap_host_recover() removes what is left.
+ *
+ * @param[in]  host        An open host with the same state directory. Borrowed.
+ * @param[in]  id          As fcsnap_vm_id() gave it. Copied.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ * @param[out] out         Caller owns; fcsnap_vm_free(). NULL on failure.
+ *
+ * @retval 0                    Done.
+ * @retval FCSNAP_EINVAL        An argument is NULL, or the id is no UUID.
+ * @retval FCSNAP_ENOENT        There is no such VM.
+ * @retval FCSNAP_ESTATE        The VM is not detached, or its keeper is gone.
+ * @retval FCSNAP_EACCES        Its directory may not be read.
+ * @retval FCSNAP_EPROTO        What answered is no keeper, or not Firecracker.
+ * @retval FCSNAP_EUNSUPPORTED  The keeper is of another, incompatible release of the library.
+ * @retval FCSNAP_EVMM          Firecracker refused a request.
+ * @retval FCSNAP_ESYSTEM       A system call failed, or libcurl cannot be loaded.
+ * @retval FCSNAP_ETIMEDOUT     The limit passed: another program has it, or it does not answer.
+ * @retval FCSNAP_ECANCELED     The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED       The host is not open.
+ * @retval FCSNAP_ENOMEM        Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_vm_attach(fcsnap_host *host, const char *id, int64_t timeout_ms,
+                                    fcsnap_vm **out);
+
+/**
+ * Begin to take over a detached VM: fcsnap_vm_attach() without the wait.
+ *
+ * @param[in]  host        An open host. Borrowed.
+ * @param[in]  id          As for fcsnap_vm_attach(). Copied.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). Its result is taken with
+ *                         fcsnap_op_take_vm(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   An argument is NULL, or the id is no UUID.
+ * @retval FCSNAP_ECLOSED  The host is not open.
+ * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_vm_attach_start(fcsnap_host *host, const char *id, int64_t timeout_ms,
+                                          fcsnap_op **out);
+
+/**
  * Take the VM that an operation made.
  *
- * @param[in]  op   An operation of fcsnap_vm_boot_start() or fcsnap_vm_restore_start(). Borrowed.
+ * @param[in]  op   An operation of fcsnap_vm_boot_start(), fcsnap_vm_restore_start() or
+ *                  fcsnap_vm_attach_start(). Borrowed.
  * @param[out] out  Caller owns; fcsnap_vm_free(). NULL on failure.
  *
  * @retval 0              Done.
@@ -234,7 +299,7 @@ FCSNAP_API int32_t fcsnap_vm_kill(fcsnap_vm *vm);
  * @param[in]  vm          A VM. Borrowed.
  * @param[in]  timeout_ms  Limit, milliseconds; -1 waits for ever, 0 only looks.
  * @param[out] exit_code   Its exit status, or -N for signal N, or INT32_MIN if the program
- *                         reaps its children itself. May be NULL.
+ *                         reaps its children itself, or a keeper died. May be NULL.
  *
  * @retval 0                 It has exited.
  * @retval FCSNAP_EINVAL     The VM is NULL.
@@ -311,7 +376,7 @@ FCSNAP_API int32_t fcsnap_vm_fault(fcsnap_vm *vm, int32_t *code, char **text);
 /**
  * What a VM is, as JSON.
  *
- * An object with "schema" 1, "id", "pid", "state", "firecracker" (version),
+ * An object with "schema" 1, "id", "pid", "state", "detached", "firecracker" (version),
  * "origin" ("boot" or "restore"), "snapshot" (id, or null), "memory" ("file",
  * "lazy", "eager", or null after a boot), "config" (the machine, as for Firecracker's --config-file;
  * what is relative lies in the directory of the VM). Members are only added.
@@ -443,7 +508,8 @@ FCSNAP_API int32_t fcsnap_op_take_response(fcsnap_op *op, int32_t *status, char 
 
 /**
  * Give up a VM. One that runs gets SIGKILL, and its directory is removed
- * behind: fcsnap_vm_stop() waits for that.
+ * behind: fcsnap_vm_stop() waits for that. A detached one goes on, unless it
+ * was killed: it is left behind, once what was asked of it is done.
  *
  * @param[in] vm  Freed. NULL is a no-op.
  *

@@ -23,7 +23,7 @@ static int name_of(int dir_fd, const char *name, struct sockaddr_un *address)
     return 0;
 }
 
-static int make(int dir_fd, const char *name, struct sockaddr_un *address, int *out)
+static int make(int dir_fd, const char *name, int type, struct sockaddr_un *address, int *out)
 {
     int rc = name_of(dir_fd, name, address);
 
@@ -31,14 +31,14 @@ static int make(int dir_fd, const char *name, struct sockaddr_un *address, int *
     if (rc < 0) {
         return rc;
     }
-    *out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    *out = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     return *out < 0 ? err_sys(errno, "%s: socket", name) : 0;
 }
 
-int sock_listen_at(int dir_fd, const char *name, int *out)
+int sock_listen_at(int dir_fd, const char *name, int type, int *out)
 {
     struct sockaddr_un address;
-    int rc = make(dir_fd, name, &address, out);
+    int rc = make(dir_fd, name, type, &address, out);
 
     if (rc < 0) {
         return rc;
@@ -52,10 +52,10 @@ int sock_listen_at(int dir_fd, const char *name, int *out)
     return rc;
 }
 
-int sock_connect_at(int dir_fd, const char *name, int *out)
+int sock_connect_at(int dir_fd, const char *name, int type, int *out)
 {
     struct sockaddr_un address;
-    int rc = make(dir_fd, name, &address, out);
+    int rc = make(dir_fd, name, type, &address, out);
 
     if (rc < 0) {
         return rc;

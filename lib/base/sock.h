@@ -5,17 +5,18 @@
 #include "base/error.h"
 
 /*
- * UNIX stream sockets named from a directory descriptor. The path goes
- * through /proc/self/fd, so the directory's own path may be of any length.
+ * UNIX sockets named from a directory descriptor, of type SOCK_STREAM or
+ * SOCK_SEQPACKET. The path goes through /proc/self/fd, so the directory's own
+ * path may be of any length.
  */
 
 /* Non-blocking, mode 0600, with a deep backlog. */
-int sock_listen_at(int dir_fd, const char *name, int *out) MUST_CHECK;
+int sock_listen_at(int dir_fd, const char *name, int type, int *out) MUST_CHECK;
 
 /*
  * Connected and non-blocking. A refusal is FCSNAP_ENOENT (no such name) or
  * ERR_REFUSED (nobody listens, or the backlog is full).
  */
-int sock_connect_at(int dir_fd, const char *name, int *out) MUST_CHECK;
+int sock_connect_at(int dir_fd, const char *name, int type, int *out) MUST_CHECK;
 
 #endif

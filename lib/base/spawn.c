@@ -37,7 +37,7 @@ struct child {
     const char *path;
     char *const *argv;
     int dir_fd;
-    int null_fd;
+    int input_fd;
     int output_fd;
     pid_t parent;
     int errnum;
@@ -99,7 +99,7 @@ NO_INSTRUMENT static int run_child(void *arg)
     }
     /* Its own session: Ctrl-C in the terminal of the program is not for it. */
     syscall(SYS_setsid);
-    if (syscall(SYS_fchdir, child->dir_fd) < 0 || syscall(SYS_dup3, child->null_fd, 0, 0) < 0 ||
+    if (syscall(SYS_fchdir, child->dir_fd) < 0 || syscall(SYS_dup3, child->input_fd, 0, 0) < 0 ||
         syscall(SYS_dup3, child->output_fd, 1, 0) < 0 ||
         syscall(SYS_dup3, child->output_fd, 2, 0) < 0 ||
         syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
@@ -152,21 +152,22 @@ static int start(struct spawner *spawner, struct spawn *spawn)
     struct child child = { .path = spawn->path,
                            .argv = spawn->argv,
                            .dir_fd = raise_fd(spawn->dir_fd),
-                           .null_fd = raise_fd(null_fd),
-                           .output_fd = raise_fd(spawn->output_fd),
+                           .input_fd = raise_fd(spawn->input_fd != 0 ? spawn->input_fd : null_fd),
+                           .output_fd =
+                               raise_fd(spawn->output_fd != 0 ? spawn->output_fd : null_fd),
                            .parent = getpid() };
     int rc;
 
     if (null_fd < 0) {
         rc = err_sys(null_errnum, "/dev/null");
-    } else if (child.dir_fd < 0 || child.null_fd < 0 || child.output_fd < 0) {
+    } else if (child.dir_fd < 0 || child.input_fd < 0 || child.output_fd < 0) {
         rc = err_sys(errno, "descriptors of a process");
     } else {
         rc = start_child(spawner, spawn, &child);
     }
     fs_close(&null_fd);
     fs_close(&child.dir_fd);
-    fs_close(&child.null_fd);
+    fs_close(&child.input_fd);
     fs_close(&child.output_fd);
     return rc;
 }

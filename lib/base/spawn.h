@@ -22,7 +22,8 @@ struct spawn {
     const char *path;
     char *const *argv;
     int dir_fd;    /* the child's working directory */
-    int output_fd; /* its stdout and stderr; stdin is /dev/null */
+    int output_fd; /* its stdout and stderr; 0: /dev/null */
+    int input_fd;  /* its stdin; 0: /dev/null */
 
     /* What it gets. */
     pid_t pid;

@@ -21,7 +21,7 @@ int vsock_ask(int dir_fd, uint32_t port, int *out)
 
     *out = -1;
     if (rc == 0) {
-        rc = sock_connect_at(dir_fd, VSOCK_SOCKET, out);
+        rc = sock_connect_at(dir_fd, VSOCK_SOCKET, SOCK_STREAM, out);
     }
     if (rc < 0) {
         return rc;

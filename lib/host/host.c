@@ -186,6 +186,11 @@ void host_remove_vm(struct fcsnap_host *host, struct fcsnap_vm *vm)
     pthread_mutex_unlock(&host->mutex);
 }
 
+static void post_now(struct fcsnap_host *host, struct task *task)
+{
+    reactor_post(host->reactor, task);
+}
+
 /* With the mutex held. */
 static void end_all(struct fcsnap_host *host)
 {
@@ -194,7 +199,7 @@ static void end_all(struct fcsnap_host *host)
         op_cancel(op);
     }
     for (struct fcsnap_vm *vm = host->vms; vm != NULL; vm = vm->list_next) {
-        vm_kill(vm);
+        vm_give_up(vm, post_now);
     }
 }
 
@@ -269,7 +274,10 @@ static int find_paths(struct fcsnap_host *host)
         rc = path_check_state(host->state_dir);
     }
     if (rc == 0 && host->firecracker == NULL) {
-        rc = path_of_firecracker(&host->firecracker);
+        rc = path_of_program("FCSNAP_FIRECRACKER", "firecracker", &host->firecracker);
+    }
+    if (rc == 0 && host->keeper == NULL) {
+        rc = path_of_program("FCSNAP_KEEPER", "fcsnap-keeper", &host->keeper);
     }
     return rc;
 }
@@ -430,6 +438,7 @@ static void destroy(struct fcsnap_host *host)
     pthread_cond_destroy(&host->cond);
     free(host->state_dir);
     free(host->firecracker);
+    free(host->keeper);
     free(host);
 }
 

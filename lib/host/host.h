@@ -28,6 +28,7 @@ struct fcsnap_host {
     struct event_queue events;
     char *state_dir;
     char *firecracker;
+    char *keeper;
 
     /* From open on; constant, also when what they name is gone: host_start() tells. */
     pid_t pid; /* who opened it: a fork()ed child has no threads */

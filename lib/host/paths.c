@@ -73,18 +73,18 @@ static int search(const char *name, char **out)
     return 0;
 }
 
-int path_of_firecracker(char **out)
+int path_of_program(const char *variable, const char *name, char **out)
 {
-    const char *path = environment("FCSNAP_FIRECRACKER");
+    const char *path = environment(variable);
     int rc;
 
     *out = NULL;
     if (path != NULL) {
         return fs_absolute(path, out);
     }
-    rc = search("firecracker", out);
+    rc = search(name, out);
     if (rc == 0 && *out == NULL) {
-        *out = strdup("firecracker");
+        *out = strdup(name);
         rc = *out == NULL ? err_nomem() : 0;
     }
     return rc;

@@ -12,7 +12,7 @@ int path_of_state(char **out) MUST_CHECK;
 /* 0 if it can be a state directory's: it becomes part of requests and manifests, which are JSON. */
 int path_check_state(const char *path) MUST_CHECK;
 
-/* FCSNAP_FIRECRACKER, else "firecracker" on PATH, else the bare name. */
-int path_of_firecracker(char **out) MUST_CHECK;
+/* What the variable says, else the program of that name on PATH, else the bare name. */
+int path_of_program(const char *variable, const char *name, char **out) MUST_CHECK;
 
 #endif

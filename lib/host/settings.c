@@ -50,6 +50,12 @@ int32_t fcsnap_host_set_firecracker(fcsnap_host *host, const char *path)
     return set_path(host, host != NULL ? &host->firecracker : NULL, path);
 }
 
+int32_t fcsnap_host_set_keeper(fcsnap_host *host, const char *path)
+{
+    err_enter("fcsnap_host_set_keeper");
+    return set_path(host, host != NULL ? &host->keeper : NULL, path);
+}
+
 static int check_level(const struct fcsnap_host *host, uint32_t level)
 {
     int rc = host_check_new(host);

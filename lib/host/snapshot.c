@@ -396,6 +396,12 @@ int32_t fcsnap_restore_options_set_paused(fcsnap_restore_options *options, int32
     return set_flag(options, options != NULL ? &options->paused : NULL, paused);
 }
 
+int32_t fcsnap_restore_options_set_detached(fcsnap_restore_options *options, int32_t detached)
+{
+    err_enter("fcsnap_restore_options_set_detached");
+    return set_flag(options, options != NULL ? &options->detached : NULL, detached);
+}
+
 void fcsnap_restore_options_free(fcsnap_restore_options *options)
 {
     free(options);

@@ -26,6 +26,7 @@ struct fcsnap_restore_options {
     uint32_t memory;
     bool verify;
     bool paused;
+    bool detached;
 };
 
 /* Blocks to read the manifest. */

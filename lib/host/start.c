@@ -6,17 +6,19 @@
 #include "base/sock.h"
 #include "vmm/http.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* The socket is announced by inotify; these are for what that cannot tell. */
 enum { REFUSED_NS = 100 * NS_PER_US, MISSED_NS = 20 * NS_PER_MS };
 
 int start_init(struct start *start, const struct verb *verb, struct fcsnap_host *host,
-               int64_t timeout_ms)
+               int64_t timeout_ms, bool detached)
 {
     int rc = vm_new(host, &start->vm);
 
     if (rc == 0) {
+        start->vm->kept.wanted = detached;
         start->host = host;
         host_ref(host);
         result_init(&start->op, verb, host, timeout_ms);
@@ -75,7 +77,7 @@ int start_api(struct fcsnap_op *op)
         return rc;
     }
     watch_directory(start, op);
-    rc = sock_connect_at(vm->process.dir_fd, "api.sock", &fd);
+    rc = sock_connect_at(vm->process.dir_fd, "api.sock", SOCK_STREAM, &fd);
     if (rc == FCSNAP_ENOENT || rc == ERR_REFUSED) {
         op_wake_at(op, clock_ns() + (rc == FCSNAP_ENOENT ? MISSED_NS : REFUSED_NS));
         return STEP_WAIT;
@@ -119,6 +121,11 @@ static int take_version(struct fcsnap_vm *vm)
     return rc;
 }
 
+int start_keep(struct fcsnap_op *op)
+{
+    return kept_keep(((struct start *)op)->vm, op);
+}
+
 int start_version(struct fcsnap_op *op)
 {
     static const struct api_request request = { "GET", "/version", NULL };
@@ -132,7 +139,8 @@ int start_undo(struct fcsnap_op *op)
 {
     struct start *start = (struct start *)op;
 
-    if (job_settle(&start->library_job) == STEP_WAIT) {
+    if (job_settle(&start->library_job) == STEP_WAIT ||
+        job_settle(&start->vm->kept.save_job) == STEP_WAIT) {
         return STEP_WAIT;
     }
     return vm_end(start->vm, op);
@@ -159,6 +167,10 @@ void start_done(struct start *start)
 void start_free(struct start *start)
 {
     if (start->vm != NULL) {
+        /* Nobody would know of one that goes on; but who attached only leaves. */
+        if (start->op.verb != &attach_verb) {
+            vm_kill(start->vm);
+        }
         fcsnap_vm_free(start->vm);
     }
     host_unref(start->host);
@@ -166,7 +178,8 @@ void start_free(struct start *start)
 
 int32_t fcsnap_op_take_vm(fcsnap_op *op, fcsnap_vm **out)
 {
-    const struct verb *verb = op != NULL && op->verb == &restore_verb ? &restore_verb : &boot_verb;
+    bool gives_vm = op != NULL && (op->verb == &restore_verb || op->verb == &attach_verb);
+    const struct verb *verb = gives_vm ? op->verb : &boot_verb;
 
     err_enter("fcsnap_op_take_vm");
     return result_take(op, verb, offsetof(struct start, vm), (void **)out);

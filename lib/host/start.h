@@ -19,19 +19,23 @@ struct start {
     struct fswatch_entry appeared;
 };
 
-/* The two verbs whose operations give a VM. */
+/* The verbs whose operations give a VM. */
+extern const struct verb attach_verb;
 extern const struct verb boot_verb;
 extern const struct verb restore_verb;
 
 /* Make the VM and the operation's common part; on failure start->vm is NULL. */
 int start_init(struct start *start, const struct verb *verb, struct fcsnap_host *host,
-               int64_t timeout_ms) MUST_CHECK;
+               int64_t timeout_ms, bool detached) MUST_CHECK;
 
 /* Steps, in this order. */
 int start_spawn(struct fcsnap_op *op) MUST_CHECK;
 int start_api(struct fcsnap_op *op) MUST_CHECK;
 int start_library(struct fcsnap_op *op) MUST_CHECK;
 int start_version(struct fcsnap_op *op) MUST_CHECK;
+
+/* The last one: a detached VM is kept from here on. */
+int start_keep(struct fcsnap_op *op) MUST_CHECK;
 
 /* For the undo table. */
 int start_undo(struct fcsnap_op *op) MUST_CHECK;

@@ -123,6 +123,7 @@ const struct verb boot_verb = {
             { "plan", "preparing the VM's directory", plan_step, false },
             { "configure", "configuring Firecracker", configure_step, false },
             { "instance", "starting the guest", instance_step, false },
+            { "keep", "handing the VM to its keeper", start_keep, false },
             { 0 },
         },
     .undo =
@@ -152,7 +153,7 @@ static int make(fcsnap_host *host, const fcsnap_config *config, int64_t timeout_
     }
     rc = config_copy(config, &boot->config);
     if (rc == 0) {
-        rc = start_init(&boot->start, &boot_verb, host, timeout_ms);
+        rc = start_init(&boot->start, &boot_verb, host, timeout_ms, config->detached);
     }
     if (rc < 0) {
         fcsnap_config_free(boot->config);

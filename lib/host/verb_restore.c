@@ -8,15 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /*
  * Restore: Firecracker starts while the image is opened and checked; then it
  * loads, and the pager serves what it and the guest touch.
  */
-#define UFFD_SOCKET "uffd.sock"
-
-static const char *const mode_names[] = { NULL, "file", "lazy", "eager" };
-
 struct restore_op {
     struct start start; /* first */
     struct fcsnap_snapshot *snapshot;
@@ -48,7 +45,7 @@ static int choose_memory(struct restore_op *restore)
                   restore->start.vm->process.id, fcsnap_last_error());
         return 0;
     }
-    return rc < 0 ? err_prefix("memory %s", mode_names[*mode]) : 0;
+    return rc < 0 ? err_prefix("memory %s", memory_modes[*mode]) : 0;
 }
 
 static int check_step(struct fcsnap_op *op)
@@ -69,11 +66,13 @@ static int check_step(struct fcsnap_op *op)
     return config_check_pool(manifest->mem_size_mib);
 }
 
+/* A keeper opens the image itself. */
 static int open_work(struct job *job)
 {
     struct restore_op *restore = job->arg;
+    bool serve = is_paged(restore) && !restore->options.detached;
     int rc = snapshot_check(restore->snapshot, restore->options.verify, &job->stop,
-                            is_paged(restore) ? &restore->image : NULL);
+                            serve ? &restore->image : NULL);
 
     if (rc == 0 && !is_paged(restore)) {
         rc = snapshot_open_memory(restore->snapshot, &restore->mapped);
@@ -124,6 +123,11 @@ static int links_step(struct fcsnap_op *op)
     return job_run(restore->start.vm->host->workers, &restore->links_job, op, links_work, restore);
 }
 
+static enum session_mode session_mode(const struct restore_op *restore)
+{
+    return restore->options.memory == FCSNAP_MEMORY_EAGER ? SESSION_EAGER : SESSION_LAZY;
+}
+
 static int open_session(struct restore_op *restore)
 {
     struct fcsnap_vm *vm = restore->start.vm;
@@ -131,12 +135,13 @@ static int open_session(struct restore_op *restore)
         .image = restore->image,
         .pidfd = vm->process.pidfd,
         .peer_pid = vm->process.pid,
-        .mode = restore->options.memory == FCSNAP_MEMORY_EAGER ? SESSION_EAGER : SESSION_LAZY,
+        .mode = session_mode(restore),
+        .counts = &vm->own_counts,
         .give_back_max = SESSION_GIVE_BACK,
         .fault_around = SESSION_FAULT_AROUND,
     };
     struct session *session;
-    int rc = sock_listen_at(vm->process.dir_fd, UFFD_SOCKET, &options.listen_fd);
+    int rc = sock_listen_at(vm->process.dir_fd, UFFD_SOCKET, SOCK_STREAM, &options.listen_fd);
 
     if (rc == 0) {
         rc = session_open(vm->host->pager, &options, &vm->observer, &session);
@@ -163,7 +168,11 @@ static int image_step(struct fcsnap_op *op)
     }
     vm->mapped = restore->mapped;
     restore->mapped = NULL;
-    return is_paged(restore) ? open_session(restore) : STEP_DONE;
+    if (!is_paged(restore)) {
+        return STEP_DONE;
+    }
+    return vm->kept.wanted ? kept_serve(vm, restore->snapshot->dir_fd, session_mode(restore))
+                           : open_session(restore);
 }
 
 static int make_body(struct restore_op *restore)
@@ -246,7 +255,7 @@ static int publish_step(struct fcsnap_op *op)
     vm->mem_mib = restore->snapshot->manifest.mem_size_mib;
     pthread_mutex_lock(&vm->mutex);
     snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", restore->snapshot->manifest.id);
-    vm->memory_mode = mode_names[restore->options.memory];
+    vm->memory_mode = memory_modes[restore->options.memory];
     vm->state = restore->options.paused ? FCSNAP_VM_PAUSED : FCSNAP_VM_RUNNING;
     pthread_mutex_unlock(&vm->mutex);
     return vm_set_config(vm, restore->snapshot->manifest.config);
@@ -296,6 +305,7 @@ const struct verb restore_verb = {
             { "load", "loading the snapshot", load_step, false },
             { "populate", "copying the memory", populate_step, false },
             { "publish", "taking over the VM", publish_step, false },
+            { "keep", "handing the VM to its keeper", start_keep, false },
             { 0 },
         },
     .undo =
@@ -324,16 +334,17 @@ static int make(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options
     if (restore == NULL) {
         return err_nomem();
     }
-    rc = start_init(&restore->start, &restore_verb, snapshot->host, timeout_ms);
+    restore->options = options != NULL
+                           ? *options
+                           : (struct fcsnap_restore_options){ .memory = FCSNAP_MEMORY_AUTO };
+    rc = start_init(&restore->start, &restore_verb, snapshot->host, timeout_ms,
+                    restore->options.detached);
     if (rc < 0) {
         free(restore);
         return rc;
     }
     restore->snapshot = snapshot;
     snapshot_ref(snapshot);
-    restore->options = options != NULL
-                           ? *options
-                           : (struct fcsnap_restore_options){ .memory = FCSNAP_MEMORY_AUTO };
     restore->open_job.slow = restore->options.verify;
     *out = restore;
     return 0;

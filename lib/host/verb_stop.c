@@ -73,7 +73,7 @@ static int run_stop(fcsnap_vm *vm, bool kill, int64_t timeout_ms)
     if (vm == NULL) {
         return err_set(FCSNAP_EINVAL, "the VM is NULL");
     }
-    if (vm->ended) {
+    if (vm->ended && !vm->left) {
         return 0; /* Also with a limit of 0, and of a host that was closed. */
     }
     rc = make(vm, kill, timeout_ms, &stop);
@@ -133,7 +133,7 @@ int32_t fcsnap_vm_kill(fcsnap_vm *vm)
 void fcsnap_vm_free(fcsnap_vm *vm)
 {
     if (vm != NULL && host_is_ours(vm->host)) {
-        vm_kill(vm);
+        vm_give_up(vm, host_post);
         vm_unref(vm);
     }
 }

@@ -16,6 +16,7 @@
 #define OF_PAGER_TASK(t) ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, pager_task)))
 #define OF_CLOSED(t)     ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, session_closed)))
 #define OF_TEARDOWN(o)   ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, teardown)))
+#define OF_LEAVE(t)      ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, leave_task)))
 #define OF_REMOVE(j)     ((struct fcsnap_vm *)((char *)(j)-offsetof(struct fcsnap_vm, remove_job)))
 
 /* How long a cut API connection may be the sign of a process that is about to be gone. */
@@ -48,7 +49,7 @@ void vm_unwatch(struct vm_watcher *watcher)
     watcher->at = NULL;
 }
 
-static void wake_watchers(struct fcsnap_vm *vm)
+void vm_wake(struct fcsnap_vm *vm)
 {
     for (struct vm_watcher *watcher = vm->watchers; watcher != NULL; watcher = watcher->next) {
         op_wake(watcher->op);
@@ -85,6 +86,7 @@ void vm_kill(struct fcsnap_vm *vm)
     if (!host_is_ours(vm->host)) {
         return;
     }
+    atomic_store(&vm->kept.killed, true);
     pthread_mutex_lock(&vm->mutex);
     if (vm->process_open) {
         process_kill(&vm->process);
@@ -94,6 +96,7 @@ void vm_kill(struct fcsnap_vm *vm)
 
 void vm_fail(struct fcsnap_vm *vm, const struct err *reason)
 {
+    atomic_store(&vm->kept.killed, true);
     pthread_mutex_lock(&vm->mutex);
     if (vm->fault.code == 0 && vm->state != FCSNAP_VM_EXITED) {
         vm->fault = *reason;
@@ -121,6 +124,9 @@ int vm_died(struct fcsnap_vm *vm)
     char end[64];
     struct err fault;
 
+    if (vm->left) {
+        return err_set(FCSNAP_ECLOSED, "the VM was given up; it goes on");
+    }
     pthread_mutex_lock(&vm->mutex);
     fault = vm->fault;
     pthread_mutex_unlock(&vm->mutex);
@@ -134,7 +140,34 @@ int vm_died(struct fcsnap_vm *vm)
     return err_set(FCSNAP_EDIED, "Firecracker ended with %s; its last line: \"%s\"", end, line);
 }
 
-/* The teardown: close the session, remove the directory. */
+/* The teardown: leave it to its keeper, or close the session and remove the directory. */
+
+/* No more requests; who waits for an answer runs once more, before the API goes. */
+static void begin_end(struct fcsnap_vm *vm)
+{
+    vm->ending = true;
+    api_drain(&vm->api);
+    vm_wake(vm);
+    vm_close_channels(vm, NULL);
+}
+
+/* In its turn, so that no call is cut short; unless it ended meanwhile. */
+static int leave_step(struct fcsnap_op *op)
+{
+    struct fcsnap_vm *vm = OF_TEARDOWN(op);
+
+    if (!vm->leaving) {
+        return STEP_DONE;
+    }
+    if (!vm->ending) {
+        if (slot_take(vm, op) == STEP_WAIT) {
+            return STEP_WAIT;
+        }
+        vm->left = true;
+        begin_end(vm);
+    }
+    return kept_leave(vm);
+}
 
 static int close_session(struct fcsnap_op *op)
 {
@@ -143,9 +176,6 @@ static int close_session(struct fcsnap_op *op)
 
     pthread_mutex_lock(&vm->mutex);
     session = vm->session;
-    if (session != NULL) {
-        session_read_counters(session, &vm->counters);
-    }
     vm->session = NULL;
     pthread_mutex_unlock(&vm->mutex);
     if (session != NULL) {
@@ -184,6 +214,9 @@ static int remove_directory(struct fcsnap_op *op)
     struct fcsnap_vm *vm = OF_TEARDOWN(op);
     int rc;
 
+    if (vm->left) {
+        return STEP_DONE;
+    }
     rc = job_run(vm->host->workers, &vm->remove_job, op, remove_work, NULL);
     if (rc >= 0) {
         return rc;
@@ -202,8 +235,11 @@ static void teardown_done(struct fcsnap_op *op)
     struct fcsnap_vm *vm = OF_TEARDOWN(op);
 
     vm->ended = true;
-    event_post(&vm->host->events, &vm->event, EVENT_VM_EXITED);
-    wake_watchers(vm);
+    if (!vm->left) {
+        vm_set_state(vm, FCSNAP_VM_EXITED);
+        event_post(&vm->host->events, &vm->event, EVENT_VM_EXITED);
+    }
+    vm_wake(vm);
     host_remove_vm(vm->host, vm);
 }
 
@@ -216,6 +252,7 @@ static const struct verb teardown_verb = {
     .name = "teardown",
     .steps =
         (const struct step[]){
+            { "leave", "leaving the VM to its keeper", leave_step, true },
             { "session", "closing the memory", close_session, true },
             { "api", "closing the API", close_api, true },
             { "remove", "removing the directory", remove_directory, true },
@@ -230,12 +267,12 @@ static void start_teardown(struct fcsnap_vm *vm)
     if (vm->ending) {
         return;
     }
-    vm->ending = true;
     vm_set_state(vm, FCSNAP_VM_EXITED);
-    api_drain(&vm->api);
-    /* Who waits for an answer runs once more, before the API goes. */
-    wake_watchers(vm);
-    vm_close_channels(vm, NULL);
+    begin_end(vm);
+    if (vm->leaving) {
+        op_wake(&vm->teardown); /* it waits for its turn, which nobody needs any more */
+        return;
+    }
     op_start(&vm->teardown);
     op_unref(&vm->teardown);
 }
@@ -257,6 +294,31 @@ static void find_lost_memory(struct fcsnap_vm *vm)
         (void)!err_prefix("Firecracker ended with %s", end);
         err_save(&reason);
         vm_fail(vm, &reason);
+    }
+}
+
+/* One that is not kept yet is still being made, which its operation undoes. */
+static void leave(struct task *task)
+{
+    struct fcsnap_vm *vm = OF_LEAVE(task);
+
+    if (!vm->kept.keeps) {
+        vm_kill(vm);
+    } else if (!vm->ending && !vm->leaving && !atomic_load(&vm->kept.killed)) {
+        vm->leaving = true;
+        op_start(&vm->teardown);
+        op_unref(&vm->teardown);
+    }
+    vm_unref(vm);
+}
+
+void vm_give_up(struct fcsnap_vm *vm, void (*post)(struct fcsnap_host *, struct task *))
+{
+    if (!vm->kept.wanted) {
+        vm_kill(vm);
+    } else if (!atomic_exchange(&vm->leave_asked, true)) {
+        vm_ref(vm);
+        post(vm->host, &vm->leave_task);
     }
 }
 
@@ -293,7 +355,7 @@ static void memory_failed(struct session_observer *observer, const struct err *e
 
 static void pager_told(struct task *task)
 {
-    wake_watchers(OF_PAGER_TASK(task));
+    vm_wake(OF_PAGER_TASK(task));
 }
 
 int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
@@ -307,6 +369,8 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
     atomic_init(&vm->references, 1);
     atomic_init(&vm->populated, false);
     atomic_init(&vm->ended, false);
+    atomic_init(&vm->left, false);
+    atomic_init(&vm->leave_asked, false);
     for (int i = 0; i < VM_PHASE_COUNT; i++) {
         atomic_init(&vm->phases[i], 0);
     }
@@ -314,6 +378,9 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
     host_ref(host);
     vm->began_ns = clock_ns();
     vm->event.number = host_next_number(host);
+    vm->counts = &vm->own_counts;
+    kept_init(vm);
+    vm->leave_task.run = leave;
     vm->session_is_closed = true;
     vm->session_closed.run = session_was_closed;
     vm->pager_task.run = pager_told;
@@ -342,6 +409,7 @@ void vm_unref(struct fcsnap_vm *vm)
     event_forget(&vm->host->events, &vm->event);
     source_free(vm->mapped);
     process_close(&vm->process);
+    kept_close(vm);
     pthread_mutex_destroy(&vm->mutex);
     free(vm->config);
     free(vm->shown_config);
@@ -349,17 +417,23 @@ void vm_unref(struct fcsnap_vm *vm)
     free(vm);
 }
 
+/* From here on something of it may lie outside our memory: its own reference. */
+void vm_enlist(struct fcsnap_vm *vm)
+{
+    if (vm->list_at == NULL) {
+        vm_ref(vm);
+        host_add_vm(vm->host, vm);
+    }
+}
+
 int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
 {
     struct process *process = &vm->process;
     int rc;
 
-    if (!process->spawn.started) {
-        /* From here on something of it may lie outside our memory: its own reference. */
-        vm_ref(vm);
-        host_add_vm(vm->host, vm);
-    }
-    rc = process_start(process, vm->host->spawner, vm->host->firecracker, op);
+    vm_enlist(vm);
+    rc = vm->kept.wanted ? kept_spawn(vm, op)
+                         : process_start(process, vm->host->spawner, vm->host->firecracker, op);
     if (rc != 0 && !process->exit_watch.set) {
         return rc;
     }
@@ -370,13 +444,21 @@ int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
     return rc;
 }
 
-int vm_end(struct fcsnap_vm *vm, struct fcsnap_op *op)
+/* A start that was interrupted is seen through, so that nothing of it is lost. */
+static int settle_start(struct fcsnap_vm *vm, struct fcsnap_op *op)
 {
-    if (!vm->process.spawn.started || vm->ended) {
+    if (vm->process.pidfd >= 0) {
         return STEP_DONE;
     }
-    /* A start that was interrupted is seen through, so that nothing of it is lost. */
-    if (vm->process.pidfd < 0 && vm_spawn(vm, op) == STEP_WAIT) {
+    return vm->kept.wanted ? kept_settle(vm, op) : vm_spawn(vm, op);
+}
+
+int vm_end(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    if (vm->list_at == NULL || vm->ended) {
+        return STEP_DONE;
+    }
+    if (settle_start(vm, op) == STEP_WAIT) {
         return STEP_WAIT;
     }
     if (process_is_gone(&vm->process)) {

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "host/host.h"
+#include "host/kept.h"
 #include "memory/pager.h"
 #include "memory/source.h"
 #include "vmm/api.h"
@@ -70,6 +71,7 @@ struct fcsnap_vm {
 
     /* Of the reactor. */
     struct process process;
+    struct kept kept;
     struct api api;
     int64_t lost_ns; /* since when the API connection is cut; 0: it is not */
     struct err lost;
@@ -84,8 +86,12 @@ struct fcsnap_vm {
     struct job remove_job;
     int removals; /* how often it was tried */
     struct task session_closed;
-    bool ending;       /* the teardown was started */
-    atomic_bool ended; /* and is done: nothing is left; any thread reads it */
+    struct task leave_task;
+    atomic_bool leave_asked; /* any thread */
+    bool leaving;            /* the teardown was started to leave a detached VM to its keeper */
+    atomic_bool left;        /* and did: the VM goes on; any thread reads it */
+    bool ending;             /* no more requests: it is gone, or left */
+    atomic_bool ended;       /* the teardown is done: nothing is left; any thread reads it */
     bool session_is_closed;
     enum dirty_base base;
     bool tracks_dirty;
@@ -100,12 +106,13 @@ struct fcsnap_vm {
 
     pthread_mutex_t mutex; /* the rest */
     struct session *session;
-    struct session_counters counters; /* of a session that was closed */
-    uint32_t state;                   /* FCSNAP_VM_*; 0 while it begins */
-    bool process_open;                /* the pidfd may be used */
-    struct err fault;                 /* why we killed it; code 0: we did not */
-    char *config;                     /* JSON, as for --config-file; drives are our links */
-    char *shown_config;               /* the same with the files behind the links */
+    struct session_counts own_counts;
+    const struct session_counts *counts; /* own_counts, or the keeper's */
+    uint32_t state;                      /* FCSNAP_VM_*; 0 while it begins */
+    bool process_open;                   /* the pidfd may be used */
+    struct err fault;                    /* why we killed it; code 0: we did not */
+    char *config;                        /* JSON, as for --config-file; drives are our links */
+    char *shown_config;                  /* the same with the files behind the links */
     const char *memory_mode;
     char snapshot_id[ID_SIZE]; /* restored from, or empty */
     struct capture_times capture;
@@ -118,6 +125,15 @@ void vm_unref(struct fcsnap_vm *vm);
 
 /* Any thread: SIGKILL. */
 void vm_kill(struct fcsnap_vm *vm);
+
+/*
+ * Any thread: nobody here wants it any more. A detached VM is left to its
+ * keeper by a task that is posted, any other is killed.
+ */
+void vm_give_up(struct fcsnap_vm *vm, void (*post)(struct fcsnap_host *, struct task *));
+
+/* Something happened: wake who watches. Of the reactor. */
+void vm_wake(struct fcsnap_vm *vm);
 
 /* Kill it because it cannot go on; the first reason stays. Any thread. */
 void vm_fail(struct fcsnap_vm *vm, const struct err *reason);
@@ -132,11 +148,17 @@ uint32_t vm_get_state(struct fcsnap_vm *vm);
 /* Take down what the VM is made of. Reads the links in its directory. */
 int vm_set_config(struct fcsnap_vm *vm, const json *config) MUST_CHECK;
 
+/* Names of FCSNAP_MEMORY_FILE and so on, which live for ever. */
+extern const char *const memory_modes[];
+
 /* As fcsnap_vm_wait() gives it; of a VM that ended. */
 int32_t vm_exit_code(struct fcsnap_vm *vm);
 
 /* Set this thread's failure to why the VM is no more. */
 int vm_died(struct fcsnap_vm *vm);
+
+/* Add it to the host's, until its teardown is done. */
+void vm_enlist(struct fcsnap_vm *vm);
 
 /* Start the process; STEP_WAIT until it runs. */
 int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;

@@ -16,6 +16,8 @@ static const char *const phase_names[VM_PHASE_COUNT] = {
 #undef VM_PHASE_NAME
 };
 
+const char *const memory_modes[] = { NULL, "file", "lazy", "eager" };
+
 static const char *const state_names[] = { "starting", "running", "paused", "exited" };
 
 int32_t vm_exit_code(struct fcsnap_vm *vm)
@@ -152,6 +154,7 @@ static int describe(struct fcsnap_vm *vm, json *root)
     rc = rc < 0 ? rc : json_set_string(root, "id", vm->process.id);
     rc = rc < 0 ? rc : json_set_i64(root, "pid", vm->process.pid);
     rc = rc < 0 ? rc : json_set_string(root, "state", state_names[vm->state]);
+    rc = rc < 0 ? rc : json_set_bool(root, "detached", vm->kept.wanted);
     rc = rc < 0 ? rc : json_set_string(root, "firecracker", vm->features.text);
     rc = rc < 0 ? rc
                 : json_set_string(root, "origin", vm->snapshot_id[0] != '\0' ? "restore" : "boot");
@@ -243,7 +246,6 @@ static int add_capture(const struct capture_times *times, json *root)
     return json_set(root, "capture", capture);
 }
 
-/* Counters of the session, or what they were when it was closed. */
 static struct session_counters read_counters(struct fcsnap_vm *vm, struct capture_times *times,
                                              const char **mode)
 {
@@ -252,11 +254,7 @@ static struct session_counters read_counters(struct fcsnap_vm *vm, struct captur
     pthread_mutex_lock(&vm->mutex);
     *times = vm->capture;
     *mode = vm->memory_mode;
-    if (vm->session != NULL) {
-        session_read_counters(vm->session, &counters);
-    } else {
-        counters = vm->counters;
-    }
+    session_read_counters(vm->counts, &counters);
     pthread_mutex_unlock(&vm->mutex);
     return counters;
 }

@@ -19,6 +19,9 @@
 struct pager;
 struct session;
 
+/* Where Firecracker finds it, in the directory of a VM. */
+#define UFFD_SOCKET "uffd.sock"
+
 int pager_new(const struct log *log, struct pager **out) MUST_CHECK;
 
 /* Kills and frees what still has a session. Not from an observer. */
@@ -39,6 +42,24 @@ struct session_observer {
 
 enum session_mode { SESSION_LAZY, SESSION_EAGER };
 
+enum session_count {
+    COUNT_FAULTS,
+    COUNT_FAULTS_WRITE,
+    COUNT_COPIED,
+    COUNT_ZEROED,
+    COUNT_RANGES_GIVEN_BACK,
+    COUNT_BYTES_GIVEN_BACK,
+    COUNT_REMOVES,
+    COUNT_EAGAIN,
+    COUNT_HANDSHAKE_NS, /* from the connection to the first page that can be served */
+    COUNTS,
+};
+
+/* Written by the pager's thread only, read by anybody: other processes may map them. */
+struct session_counts {
+    _Atomic uint64_t at[COUNTS];
+};
+
 enum { SESSION_GIVE_BACK = 4096, SESSION_FAULT_AROUND = 64 << 10 };
 
 struct session_options {
@@ -47,8 +68,9 @@ struct session_options {
     int pidfd;           /* who is killed; duplicated; -1: not known yet */
     pid_t peer_pid;      /* who may connect; 0: anyone */
     enum session_mode mode;
-    uint32_t give_back_max; /* holes left to the kernel, which needs a mapping for each */
-    uint32_t fault_around;  /* bytes that one fault may bring, 0: its page */
+    uint32_t give_back_max;        /* holes left to the kernel, which needs a mapping for each */
+    uint32_t fault_around;         /* bytes that one fault may bring, 0: its page */
+    struct session_counts *counts; /* borrowed, must live as long */
 };
 
 /* The observer must live until the session is closed; NULL: none. */
@@ -64,7 +86,6 @@ int session_set_pidfd(struct session *session, int pidfd) MUST_CHECK;
  */
 void session_close(struct session *session, struct reactor *reactor, struct task *closed);
 
-/* Readable from any thread while the session is open. */
 struct session_counters {
     uint64_t faults;
     uint64_t faults_write;
@@ -74,9 +95,9 @@ struct session_counters {
     uint64_t bytes_given_back;
     uint64_t removes;
     uint64_t eagain;
-    uint64_t handshake_ns; /* from the connection to the first page that can be served */
+    uint64_t handshake_ns;
 };
 
-void session_read_counters(const struct session *session, struct session_counters *out);
+void session_read_counters(const struct session_counts *counts, struct session_counters *out);
 
 #endif

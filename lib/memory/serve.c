@@ -275,14 +275,14 @@ static void widen(const struct session *s, struct piece *piece)
 static enum served serve_again(struct session *s, const struct region *region, uint64_t at)
 {
     struct piece piece = { .region = region, .start = at, .end = at + s->page_size };
-    uint64_t before = atomic_load_explicit(&s->counts[COUNT_ZEROED], memory_order_relaxed);
+    uint64_t before = atomic_load_explicit(&s->counts->at[COUNT_ZEROED], memory_order_relaxed);
     enum served served;
 
     piece.kind = PIECE_ZERO;
     piece.quiet = !pages_is_removed(&s->pages, at / s->page_size);
     served = session_put(s, &piece);
     if (piece.quiet &&
-        atomic_load_explicit(&s->counts[COUNT_ZEROED], memory_order_relaxed) != before) {
+        atomic_load_explicit(&s->counts->at[COUNT_ZEROED], memory_order_relaxed) != before) {
         err_set(FCSNAP_EPAGER, "the page at 0x%" PRIx64 " of memory was lost", at);
         session_fail(s);
     }

@@ -79,6 +79,7 @@ static struct session *new_session(struct pager *pager, const struct session_opt
     s->pager = pager;
     s->image = options->image;
     s->observer = observer;
+    s->counts = options->counts;
     s->mode = options->mode;
     s->fault_around = options->fault_around;
     s->give_back_max = options->give_back_max;
@@ -136,12 +137,12 @@ void session_close(struct session *session, struct reactor *reactor, struct task
     pager_order(session, &order);
 }
 
-void session_read_counters(const struct session *session, struct session_counters *out)
+void session_read_counters(const struct session_counts *counts, struct session_counters *out)
 {
     uint64_t now[COUNTS];
 
     for (int i = 0; i < COUNTS; i++) {
-        now[i] = atomic_load_explicit(&session->counts[i], memory_order_relaxed);
+        now[i] = atomic_load_explicit(&counts->at[i], memory_order_relaxed);
     }
     *out = (struct session_counters){
         .faults = now[COUNT_FAULTS],

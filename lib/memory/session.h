@@ -23,19 +23,6 @@ struct session_watch {
     enum { WATCH_LISTEN, WATCH_CONNECTION, WATCH_UFFD } which;
 };
 
-enum session_count {
-    COUNT_FAULTS,
-    COUNT_FAULTS_WRITE,
-    COUNT_COPIED,
-    COUNT_ZEROED,
-    COUNT_RANGES_GIVEN_BACK,
-    COUNT_BYTES_GIVEN_BACK,
-    COUNT_REMOVES,
-    COUNT_EAGAIN,
-    COUNT_HANDSHAKE_NS,
-    COUNTS,
-};
-
 /* What a thread may ask the pager to do with a session. */
 enum session_command { COMMAND_OPEN = 1, COMMAND_PIDFD = 2, COMMAND_WAKE = 4, COMMAND_CLOSE = 8 };
 
@@ -92,7 +79,7 @@ struct session {
     bool filling;
     bool fill_pending;
 
-    _Atomic uint64_t counts[COUNTS]; /* written by the pager's thread only */
+    struct session_counts *counts; /* the caller's */
 
     struct session *prev; /* of the pager's thread: all sessions */
     struct session *next;
@@ -108,9 +95,9 @@ enum work { WORK_NONE, WORK_LATER, WORK_NOW };
 
 static inline void session_count(struct session *s, enum session_count which, uint64_t more)
 {
-    uint64_t now = atomic_load_explicit(&s->counts[which], memory_order_relaxed);
+    uint64_t now = atomic_load_explicit(&s->counts->at[which], memory_order_relaxed);
 
-    atomic_store_explicit(&s->counts[which], now + more, memory_order_relaxed);
+    atomic_store_explicit(&s->counts->at[which], now + more, memory_order_relaxed);
 }
 
 /* pager.c */

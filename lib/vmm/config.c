@@ -123,6 +123,7 @@ int config_copy(const fcsnap_config *config, fcsnap_config **out)
     if (copy == NULL) {
         return err_nomem();
     }
+    copy->detached = config->detached;
     if (json_copy(config->tree, &copy->tree) < 0) {
         free(copy);
         return FCSNAP_ENOMEM;
@@ -161,6 +162,21 @@ void fcsnap_config_free(fcsnap_config *config)
         json_free(config->tree);
         free(config);
     }
+}
+
+int32_t fcsnap_config_set_detached(fcsnap_config *config, int32_t detached)
+{
+    int rc;
+
+    err_enter("fcsnap_config_set_detached");
+    if (config == NULL) {
+        return null_argument("config");
+    }
+    rc = check_flag("detached", detached);
+    if (rc == 0) {
+        config->detached = detached == 1;
+    }
+    return rc;
 }
 
 int32_t fcsnap_config_set_kernel(fcsnap_config *config, const char *path)

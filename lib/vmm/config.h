@@ -6,9 +6,10 @@
 
 #include <fcsnap/config.h>
 
-/* A tree in the shape of Firecracker's --config-file, and nothing else. */
+/* A tree in the shape of Firecracker's --config-file, and what is ours. */
 struct fcsnap_config {
     json *tree;
+    bool detached;
 };
 
 /* What a boot keeps: the caller may change or free the config meanwhile. */

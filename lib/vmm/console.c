@@ -91,6 +91,25 @@ int console_open(struct console *console, int dir_fd, int *write_fd)
     return 0;
 }
 
+void console_adopt(struct console *console, int file_fd)
+{
+    *console = (struct console){ .watch.fd = -1, .file_fd = file_fd, .other = true };
+    pthread_mutex_init(&console->mutex, NULL);
+}
+
+/* With the mutex held. What is not legible counts as empty. */
+static void look_up_written(struct console *console)
+{
+    char header[CONSOLE_HEADER + 1] = "";
+    unsigned long long written = 0;
+    size_t done;
+
+    if (fs_pread(console->file_fd, header, CONSOLE_HEADER, 0, &done) == 0) {
+        sscanf(header, "fcsnap-console 1 %*d %llu", &written);
+    }
+    console->written = written;
+}
+
 int console_start(struct console *console, struct reactor *reactor)
 {
     console->reactor = reactor;
@@ -123,6 +142,9 @@ int console_tail(struct console *console, size_t limit, struct buf *out)
 
     *out = (struct buf){ 0 };
     pthread_mutex_lock(&console->mutex);
+    if (console->other) {
+        look_up_written(console);
+    }
     left = console->written < CONSOLE_RING ? (size_t)console->written : CONSOLE_RING;
     left = left < limit ? left : limit;
     from = console->written - left;

@@ -25,10 +25,14 @@ struct console {
     int file_fd;
     pthread_mutex_t mutex; /* written */
     uint64_t written;
+    bool other; /* its header tells how much was written */
 };
 
 /* A zeroed console is closed; make the file and the pipe. write_fd goes to the process. */
 int console_open(struct console *console, int dir_fd, int *write_fd) MUST_CHECK;
+
+/* The file of one that another process writes; taken. Only its tail can be read. */
+void console_adopt(struct console *console, int file_fd);
 
 /* Begin to read the pipe. Of the reactor. */
 int console_start(struct console *console, struct reactor *reactor) MUST_CHECK;

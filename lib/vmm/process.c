@@ -138,6 +138,15 @@ int process_start(struct process *process, struct spawner *spawner, const char *
     return rc < 0 ? rc : watch_process(process);
 }
 
+void process_adopt(struct process *process, pid_t pid, int pidfd, int dir_fd, int console_fd)
+{
+    process->pid = pid;
+    process->pidfd = pidfd;
+    process->dir_fd = dir_fd;
+    console_adopt(&process->console, console_fd);
+    process->console_open = true;
+}
+
 int process_link(const struct process *process, const char *name, const char *target)
 {
     return symlinkat(target, process->dir_fd, name) < 0 ? err_sys(errno, "%s", name) : 0;
@@ -147,7 +156,8 @@ void process_kill(struct process *process)
 {
     pthread_mutex_lock(&reaping);
     if (!process_is_gone(process)) {
-        (void)!pidfd_kill(process->pidfd, process->pid);
+        /* One that another process started may have been reaped there. */
+        (void)!pidfd_kill(process->pidfd, process->spawn.started ? process->pid : 0);
     }
     pthread_mutex_unlock(&reaping);
 }

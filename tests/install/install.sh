@@ -34,7 +34,7 @@ decoys() {
 decoys "$root"
 decoys "$prefix"
 mkdir "$prefix/include/fcsnap"
-for file in include/fcsnap.h include/fcsnap/error.h bin/fcsnap-fake bin/fcsnap-agent lib/libfcsnap.so.1 lib/libfcsnap.a lib/pkgconfig/fcsnap.pc; do
+for file in include/fcsnap.h include/fcsnap/error.h bin/fcsnap-fake bin/fcsnap-agent bin/fcsnap-keeper lib/libfcsnap.so.1 lib/libfcsnap.a lib/pkgconfig/fcsnap.pc; do
     echo older >"$prefix/$file"
 done
 before=$(listing "$root")

@@ -5,7 +5,6 @@
 #include "base/failpoint.h"
 #include "base/id.h"
 
-#include <limits.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -69,34 +68,12 @@ static pid_t start_victim(const char *place, const char *action, int *out_fd)
     return pid;
 }
 
-/* Processes that work below the state directory, also where their own is gone. */
-static int firecrackers(void)
-{
-    DIR *proc = opendir("/proc");
-    int count = 0;
-
-    assert_non_null(proc);
-    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
-        char path[300];
-        char cwd[PATH_MAX] = "";
-
-        snprintf(path, sizeof(path), "/proc/%s/cwd", entry->d_name);
-        count += isdigit((unsigned char)entry->d_name[0]) &&
-                 readlink(path, cwd, sizeof(cwd) - 1) > 0 &&
-                 strncmp(cwd, bed.dir, strlen(bed.dir)) == 0 && process_runs(atoi(entry->d_name));
-    }
-    closedir(proc);
-    return count;
-}
-
 static void expect_no_firecracker(const char *place)
 {
-    int64_t until = now_ms() + GONE_MS;
+    int left = bed_await_processes(0, GONE_MS);
 
-    while (firecrackers() > 0 && now_ms() < until) {
-    }
-    if (firecrackers() > 0) {
-        fail_msg("%s: %d Firecrackers live", place, firecrackers());
+    if (left > 0) {
+        fail_msg("%s: %d Firecrackers live", place, left);
     }
 }
 
@@ -233,7 +210,7 @@ static void test_living_neighbours(void **state)
     CHECK_OK(fcsnap_host_recover(first, LIMIT));
     CHECK_OK(fcsnap_host_recover(second, LIMIT));
     expect_entries(3, 2);
-    assert_int_equal(firecrackers(), 3);
+    assert_int_equal(bed_processes(), 3);
     CHECK_ERR(fcsnap_snapshot_open(first, begun, &snapshot), FCSNAP_ESNAPSHOT, "being written");
 
     kill(pid, SIGKILL);

@@ -170,6 +170,35 @@ void bed_expect_snapshots(int snapshots)
     assert_int_equal(count_in_state("snapshot", ""), snapshots);
 }
 
+int bed_processes(void)
+{
+    DIR *proc = opendir("/proc");
+    int count = 0;
+
+    assert_non_null(proc);
+    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
+        char path[300];
+        char cwd[PATH_MAX] = "";
+
+        snprintf(path, sizeof(path), "/proc/%s/cwd", entry->d_name);
+        count += isdigit((unsigned char)entry->d_name[0]) &&
+                 readlink(path, cwd, sizeof(cwd) - 1) > 0 &&
+                 strncmp(cwd, bed.dir, strlen(bed.dir)) == 0 && process_runs(atoi(entry->d_name));
+    }
+    closedir(proc);
+    return count;
+}
+
+int bed_await_processes(int count, int limit_ms)
+{
+    int64_t until = now_ms() + limit_ms;
+
+    while (bed_processes() != count && now_ms() < until) {
+        nap();
+    }
+    return bed_processes();
+}
+
 void bed_await_fds(int fds)
 {
     int64_t until = now_ms() + 5000;

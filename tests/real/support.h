@@ -44,6 +44,11 @@ void bed_expect(int vms);
 /* This many snapshots, and nothing else beside them. */
 void bed_expect_snapshots(int snapshots);
 
+/* Processes that work in or below the state directory, also where their own is gone. */
+int bed_processes(void);
+/* Wait until there are so many; how many there are after so many milliseconds. */
+int bed_await_processes(int count, int limit_ms);
+
 /* Wait until this process has no more descriptors than so many. */
 void bed_await_fds(int fds);
 

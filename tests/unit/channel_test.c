@@ -27,7 +27,7 @@ static int group_setup(void **state)
 {
     (void)state;
     if (mkdtemp(directory) == NULL || fs_open_dir(directory, &dir_fd) < 0 ||
-        sock_listen_at(dir_fd, VSOCK_SOCKET, &listener) < 0) {
+        sock_listen_at(dir_fd, VSOCK_SOCKET, SOCK_STREAM, &listener) < 0) {
         return -1;
     }
     return reactor_new(&reactor);

@@ -43,12 +43,12 @@ static void test_connect(void **state)
     int server;
 
     (void)state;
-    CHECK_OK(sock_listen_at(dir_fd, "s", &listener));
+    CHECK_OK(sock_listen_at(dir_fd, "s", SOCK_STREAM, &listener));
     assert_int_equal(fstatat(dir_fd, "s", &status, 0), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
     assert_int_equal(fcntl(listener, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
     assert_int_equal(fcntl(listener, F_GETFD), FD_CLOEXEC);
-    CHECK_OK(sock_connect_at(dir_fd, "s", &client));
+    CHECK_OK(sock_connect_at(dir_fd, "s", SOCK_STREAM, &client));
     assert_int_equal(fcntl(client, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
     assert_int_equal(fcntl(client, F_GETFD), FD_CLOEXEC);
     server = accept(listener, NULL, NULL);
@@ -68,14 +68,14 @@ static void test_refusals(void **state)
     int fd;
 
     (void)state;
-    CHECK_ERR(sock_connect_at(dir_fd, "none", &fd), FCSNAP_ENOENT, "none");
-    CHECK_OK(sock_listen_at(dir_fd, "dead", &fd));
+    CHECK_ERR(sock_connect_at(dir_fd, "none", SOCK_STREAM, &fd), FCSNAP_ENOENT, "none");
+    CHECK_OK(sock_listen_at(dir_fd, "dead", SOCK_STREAM, &fd));
     close(fd);
-    CHECK_ERR(sock_connect_at(dir_fd, "dead", &fd), ERR_REFUSED, "dead");
+    CHECK_ERR(sock_connect_at(dir_fd, "dead", SOCK_STREAM, &fd), ERR_REFUSED, "dead");
     assert_int_equal(fd, -1);
     CHECK_OK(fs_write_at(dir_fd, "file", "x", 1));
-    CHECK_ERR(sock_connect_at(dir_fd, "file", &fd), ERR_REFUSED, "file");
-    CHECK_ERR(sock_listen_at(dir_fd, "dead", &fd), FCSNAP_ESYSTEM, "dead");
+    CHECK_ERR(sock_connect_at(dir_fd, "file", SOCK_STREAM, &fd), ERR_REFUSED, "file");
+    CHECK_ERR(sock_listen_at(dir_fd, "dead", SOCK_STREAM, &fd), FCSNAP_ESYSTEM, "dead");
     CHECK_NO_LEAK(guard);
 }
 
@@ -87,9 +87,9 @@ static void test_name_too_long(void **state)
     (void)state;
     memset(name, 'n', sizeof(name) - 1);
     name[sizeof(name) - 1] = '\0';
-    CHECK_ERR(sock_listen_at(dir_fd, name, &fd), FCSNAP_EINVAL, "too long");
+    CHECK_ERR(sock_listen_at(dir_fd, name, SOCK_STREAM, &fd), FCSNAP_EINVAL, "too long");
     assert_int_equal(fd, -1);
-    CHECK_ERR(sock_connect_at(dir_fd, name, &fd), FCSNAP_EINVAL, "too long");
+    CHECK_ERR(sock_connect_at(dir_fd, name, SOCK_STREAM, &fd), FCSNAP_EINVAL, "too long");
     assert_int_equal(fd, -1);
 }
 

@@ -118,7 +118,7 @@ static void test_ask(void **state)
     CHECK_OK(fs_open_dir(directory, &dir_fd));
     CHECK_ERR(vsock_ask(dir_fd, 52, &asked), FCSNAP_ENOENT, "v.sock");
     assert_int_equal(asked, -1);
-    CHECK_OK(sock_listen_at(dir_fd, VSOCK_SOCKET, &listener));
+    CHECK_OK(sock_listen_at(dir_fd, VSOCK_SOCKET, SOCK_STREAM, &listener));
     CHECK_OK(vsock_ask(dir_fd, 4294967294u, &asked));
     server = accept(listener, NULL, NULL);
     assert_true(server >= 0);

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/kept.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "host/keeper_message.h"
+#include "host/saved.h"
+#include "host/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* How long a keeper may take to tell of an end that we can see, or to hang up. */
+enum { PATIENCE_MS = 3000 };
+
+#define OF_LINK(w)     ((struct fcsnap_vm *)((char *)(w)-offsetof(struct fcsnap_vm, kept.link)))
+#define OF_LAUNCHED(w) ((struct fcsnap_vm *)((char *)(w)-offsetof(struct fcsnap_vm, kept.launched)))
+#define OF_PATIENCE(t) ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, kept.patience)))
+#define OF_EXIT(w)                                                                                 \
+    ((struct fcsnap_vm *)((char *)(w)-offsetof(struct fcsnap_vm, process.exit_watch)))
+
+static void be_patient(struct fcsnap_vm *vm)
+{
+    if (!vm->kept.patience.set) {
+        reactor_timer(vm->host->reactor, &vm->kept.patience, clock_ns() + PATIENCE_MS * NS_PER_MS);
+    }
+}
+
+/* The keeper and Firecracker are gone, and nothing is left to reap: that is the end of the VM. */
+static void check_gone(struct fcsnap_vm *vm)
+{
+    struct process *process = &vm->process;
+
+    if (vm->kept.link.fd >= 0 || vm->kept.launched.set || process->exit_watch.set || vm->left) {
+        return;
+    }
+    process->gone = true;
+    process->exited(process);
+}
+
+/* The keeper hung up: it is gone, or has seen that we left. */
+static void link_ended(struct fcsnap_vm *vm)
+{
+    struct kept *kept = &vm->kept;
+    struct err reason;
+
+    reactor_timer_clear(vm->host->reactor, &kept->patience);
+    reactor_unwatch(vm->host->reactor, &kept->link);
+    fs_close(&kept->link.fd);
+    vm->left = vm->left && !kept->told_end;
+    if (!kept->told_end && !vm->left && kept->failed.code == 0) {
+        err_set(FCSNAP_EDIED, "the keeper of the VM ended too early");
+        err_save(&reason);
+        kept->failed = reason;
+        vm_fail(vm, &reason);
+    }
+    if (vm->leaving) {
+        op_wake(&vm->teardown);
+    }
+    check_gone(vm);
+    vm_wake(vm);
+}
+
+static void out_of_patience(struct timer *timer)
+{
+    struct fcsnap_vm *vm = OF_PATIENCE(timer);
+
+    if (vm->kept.keeper_pidfd < 0 || vm->left || pidfd_kill(vm->kept.keeper_pidfd, 0) < 0) {
+        /* What it still does it ends when it sees that nobody listens. */
+        link_ended(vm);
+    }
+}
+
+static void exit_fired(struct watch *watch, uint32_t events)
+{
+    struct fcsnap_vm *vm = OF_EXIT(watch);
+
+    (void)events;
+    reactor_unwatch(vm->host->reactor, watch);
+    if (vm->kept.link.fd >= 0) {
+        be_patient(vm);
+    }
+    check_gone(vm);
+}
+
+/* What the keeper says. */
+
+static int map_counts(struct fcsnap_vm *vm, int fd)
+{
+    struct stat status;
+    void *memory;
+
+    if (fstat(fd, &status) < 0 || status.st_size < (off_t)sizeof(struct session_counts)) {
+        return err_set(FCSNAP_EPROTO, "the keeper's counters are too short");
+    }
+    memory = mmap(NULL, sizeof(struct session_counts), PROT_READ, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) {
+        return err_sys(errno, "the keeper's counters");
+    }
+    pthread_mutex_lock(&vm->mutex);
+    vm->counts = memory;
+    pthread_mutex_unlock(&vm->mutex);
+    return 0;
+}
+
+static int take_hello(struct fcsnap_vm *vm, const struct keeper_message *message,
+                      struct packet *packet)
+{
+    struct kept *kept = &vm->kept;
+    struct process *process = &vm->process;
+    int *fds = packet->fds;
+    int rc;
+
+    if (kept->hello || packet->fd_count != HELLO_FDS) {
+        return err_set(FCSNAP_EPROTO, "the keeper's first message is malformed");
+    }
+    rc = map_counts(vm, fds[HELLO_COUNTS]);
+    if (rc < 0) {
+        return rc;
+    }
+    process_adopt(process, message->values[0], fds[HELLO_PROCESS], fds[HELLO_DIRECTORY],
+                  fds[HELLO_CONSOLE]);
+    kept->keeper_pidfd = fds[HELLO_KEEPER];
+    fs_close(&fds[HELLO_COUNTS]);
+    packet->fd_count = 0;
+    process->exit_watch = (struct watch){ .fd = process->pidfd, .fire = exit_fired };
+    rc = reactor_watch(vm->host->reactor, &process->exit_watch, EPOLLIN);
+    kept->hello = rc == 0;
+    return rc;
+}
+
+static void take_end(struct fcsnap_vm *vm, const struct keeper_message *message)
+{
+    vm->kept.told_end = true;
+    vm->process.exit_code = message->values[0];
+    vm->process.exit_signal = message->values[1];
+}
+
+static int take(struct fcsnap_vm *vm, const struct keeper_message *message, struct packet *packet)
+{
+    struct err error;
+
+    switch (message->kind) {
+    case KEEPER_HELLO:
+        return take_hello(vm, message, packet);
+    case KEEPER_FAILED:
+        keeper_error(message, &vm->kept.failed);
+        return 0;
+    case KEEPER_SERVING:
+        vm->kept.serving = true;
+        return 0;
+    case KEEPER_KEPT:
+        vm->kept.keeps = true;
+        return 0;
+    case KEEPER_CONNECTED:
+        vm_reached(vm, VM_PHASE_DESCRIPTOR_RECEIVED);
+        return 0;
+    case KEEPER_POPULATED:
+        vm_reached(vm, VM_PHASE_POPULATED);
+        atomic_store(&vm->populated, true);
+        return 0;
+    case KEEPER_FAULT:
+        keeper_error(message, &error);
+        vm_fail(vm, &error);
+        return 0;
+    case KEEPER_ENDED:
+        take_end(vm, message);
+        return 0;
+    default:
+        return err_set(FCSNAP_EPROTO, "the keeper sent message %u", message->kind);
+    }
+}
+
+static void link_fired(struct watch *watch, uint32_t events)
+{
+    struct fcsnap_vm *vm = OF_LINK(watch);
+    struct keeper_message message;
+    struct packet packet;
+    int rc = keeper_hear(watch->fd, &message, &packet);
+
+    (void)events;
+    if (rc == STEP_WAIT) {
+        return;
+    }
+    if (rc == 0) {
+        rc = take(vm, &message, &packet);
+        packet_close(&packet);
+    }
+    if (rc < 0 && vm->kept.failed.code == 0) {
+        err_save(&vm->kept.failed);
+    }
+    if (rc != 0) {
+        link_ended(vm);
+    }
+    vm_wake(vm);
+}
+
+static void reap_launcher(struct kept *kept)
+{
+    siginfo_t info;
+
+    waitid(P_PIDFD, (id_t)kept->launched.fd, &info, WEXITED);
+    fs_close(&kept->launched.fd);
+}
+
+static void launcher_ended(struct watch *watch, uint32_t events)
+{
+    struct fcsnap_vm *vm = OF_LAUNCHED(watch);
+
+    (void)events;
+    reactor_unwatch(vm->host->reactor, watch);
+    reap_launcher(&vm->kept);
+    check_gone(vm);
+    vm_wake(vm);
+}
+
+void kept_init(struct fcsnap_vm *vm)
+{
+    struct kept *kept = &vm->kept;
+
+    atomic_init(&kept->killed, false);
+    kept->link = (struct watch){ .fd = -1, .fire = link_fired };
+    kept->launched = (struct watch){ .fd = -1, .fire = launcher_ended };
+    kept->keeper_pidfd = -1;
+    kept->patience.fire = out_of_patience;
+}
+
+void kept_close(struct fcsnap_vm *vm)
+{
+    fs_close(&vm->kept.link.fd);
+    fs_close(&vm->kept.launched.fd);
+    fs_close(&vm->kept.keeper_pidfd);
+    if (vm->counts != &vm->own_counts) {
+        munmap((void *)(uintptr_t)vm->counts, sizeof(*vm->counts));
+    }
+}
+
+/* What came, or why it will not. */
+static int await(struct fcsnap_vm *vm, bool arrived)
+{
+    if (vm->kept.failed.code != 0) {
+        return err_load(&vm->kept.failed);
+    }
+    if (vm->ending) {
+        return vm_died(vm);
+    }
+    return arrived ? STEP_DONE : STEP_WAIT;
+}
+
+static int launch(struct fcsnap_vm *vm)
+{
+    struct kept *kept = &vm->kept;
+    char *argv[] = { vm->host->keeper, vm->process.id, vm->host->firecracker, NULL };
+    int ends[2];
+    int rc = packet_pair(ends);
+
+    if (rc < 0) {
+        return rc;
+    }
+    memcpy(kept->argv, argv, sizeof(argv));
+    kept->link.fd = ends[0];
+    kept->launcher = (struct spawn){ .path = vm->host->keeper,
+                                     .argv = kept->argv,
+                                     .dir_fd = vm->host->vms_fd,
+                                     .input_fd = ends[1] };
+    return 0;
+}
+
+static int watch_both(struct fcsnap_vm *vm)
+{
+    struct kept *kept = &vm->kept;
+    int rc;
+
+    if (kept->link.set || kept->launcher.input_fd < 0) {
+        return 0;
+    }
+    fs_close(&kept->launcher.input_fd);
+    kept->launched.fd = kept->launcher.pidfd;
+    rc = reactor_watch(vm->host->reactor, &kept->link, EPOLLIN);
+    rc = rc < 0 ? rc : reactor_watch(vm->host->reactor, &kept->launched, EPOLLIN);
+    if (rc < 0) {
+        reap_launcher(kept);
+    }
+    return rc;
+}
+
+int kept_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    struct kept *kept = &vm->kept;
+    int rc = kept->launcher.started ? 0 : launch(vm);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = spawn_run(vm->host->spawner, &kept->launcher, op);
+    if (rc == STEP_WAIT) {
+        return rc;
+    }
+    rc = rc < 0 ? rc : watch_both(vm);
+    if (rc < 0) {
+        fs_close(&kept->launcher.input_fd);
+        fs_close(&kept->link.fd);
+        return rc;
+    }
+    /* Nobody but us reaps the launcher, and then there is nothing left of it to see. */
+    return await(vm, kept->hello && !kept->launched.set);
+}
+
+int kept_attach(struct fcsnap_vm *vm, int *fd)
+{
+    struct kept *kept = &vm->kept;
+    int rc = 0;
+
+    if (*fd >= 0) {
+        kept->link.fd = *fd;
+        *fd = -1;
+        rc = reactor_watch(vm->host->reactor, &kept->link, EPOLLIN);
+    }
+    /* It keeps the VM already: who attaches only leaves. */
+    kept->keeps = true;
+    return rc < 0 ? rc : await(vm, kept->hello);
+}
+
+int kept_serve(struct fcsnap_vm *vm, int snapshot_fd, enum session_mode mode)
+{
+    struct keeper_message message = { .kind = KEEPER_SERVE, .values = { (int32_t)mode } };
+    struct packet packet;
+    int rc = await(vm, vm->kept.serving);
+
+    if (rc != STEP_WAIT || vm->kept.asked_to_serve) {
+        return rc;
+    }
+    vm->kept.asked_to_serve = true;
+    keeper_pack(&message, &packet);
+    packet.fds[0] = snapshot_fd;
+    packet.fd_count = 1;
+    rc = packet_send(vm->kept.link.fd, &packet);
+    return rc < 0 ? rc : STEP_WAIT;
+}
+
+static int save_work(struct job *job)
+{
+    return saved_write(job->arg);
+}
+
+int kept_keep(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    int rc = await(vm, !vm->kept.wanted || vm->kept.keeps);
+
+    if (rc != STEP_WAIT) {
+        return rc;
+    }
+    rc = job_run(vm->host->workers, &vm->kept.save_job, op, save_work, vm);
+    if (rc == 0 && !vm->kept.asked_to_keep) {
+        vm->kept.asked_to_keep = true;
+        rc = keeper_tell(vm->kept.link.fd, KEEPER_KEEP, 0, 0);
+    }
+    return rc < 0 ? rc : STEP_WAIT;
+}
+
+static void hang_up(struct fcsnap_vm *vm)
+{
+    if (vm->kept.link.fd >= 0 && !vm->kept.hung_up) {
+        vm->kept.hung_up = true;
+        shutdown(vm->kept.link.fd, SHUT_WR);
+        be_patient(vm);
+    }
+}
+
+int kept_settle(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    struct kept *kept = &vm->kept;
+
+    if (kept->hello || !kept->launcher.started) {
+        return STEP_DONE;
+    }
+    /* A start that was interrupted is seen through, so that nothing of it is lost. */
+    if (kept_spawn(vm, op) == STEP_WAIT && spawn_settle(&kept->launcher) == STEP_WAIT) {
+        return STEP_WAIT;
+    }
+    hang_up(vm);
+    return kept->link.fd >= 0 || kept->launched.set ? STEP_WAIT : STEP_DONE;
+}
+
+int kept_leave(struct fcsnap_vm *vm)
+{
+    if (!vm->kept.hello && vm->kept.link.fd >= 0) {
+        link_ended(vm); /* it has not looked at us yet */
+    }
+    hang_up(vm);
+    if (vm->kept.link.fd >= 0) {
+        return STEP_WAIT;
+    }
+    reactor_unwatch(vm->host->reactor, &vm->process.exit_watch);
+    return STEP_DONE;
+}

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A detached VM outlives its program, and nothing outlives the VM. */
+#include "support.h"
+
+#include "base/failpoint.h"
+#include "base/id.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+enum { GUEST_MIB = 64, FILLED_MIB = 24, SEED = 5, GONE_MS = 5000, SHORT_MS = 300 };
+
+/* A VM's keeper and its Firecracker. */
+enum { PROCESSES = 2 };
+
+static fcsnap_config *detached_config(void)
+{
+    fcsnap_config *config = tiny_config(GUEST_MIB, NULL);
+
+    CHECK_OK(fcsnap_config_set_detached(config, 1));
+    return config;
+}
+
+static fcsnap_vm *boot_detached(void)
+{
+    fcsnap_config *config = detached_config();
+    fcsnap_vm *vm;
+
+    CHECK_OK(fcsnap_vm_boot(bed.host, config, LIMIT, &vm));
+    fcsnap_config_free(config);
+    return vm;
+}
+
+static fcsnap_restore_options *detached_options(uint32_t memory)
+{
+    fcsnap_restore_options *options = options_of(memory);
+
+    CHECK_OK(fcsnap_restore_options_set_detached(options, 1));
+    return options;
+}
+
+static fcsnap_vm *restore_detached(fcsnap_snapshot *snapshot, uint32_t memory)
+{
+    fcsnap_restore_options *options = detached_options(memory);
+    fcsnap_vm *vm;
+
+    CHECK_OK(fcsnap_vm_restore(snapshot, options, LIMIT, &vm));
+    fcsnap_restore_options_free(options);
+    return vm;
+}
+
+static fcsnap_vm *attach(const char *id)
+{
+    fcsnap_vm *vm;
+
+    CHECK_OK(fcsnap_vm_attach(bed.host, id, LIMIT, &vm));
+    assert_string_equal(fcsnap_vm_id(vm), id);
+    return vm;
+}
+
+static fcsnap_snapshot *capture_filled(void)
+{
+    fcsnap_vm *vm = boot(GUEST_MIB);
+    fcsnap_snapshot *snapshot;
+
+    fill(vm, 0, PAGES(FILLED_MIB), SEED);
+    snapshot = capture(vm);
+    stop(vm);
+    return snapshot;
+}
+
+static uint32_t state_of(fcsnap_vm *vm)
+{
+    uint32_t state;
+
+    CHECK_OK(fcsnap_vm_state(vm, &state));
+    return state;
+}
+
+static void expect_nothing(void)
+{
+    assert_int_equal(bed_await_processes(0, GONE_MS), 0);
+    bed_expect(0);
+}
+
+static void stop_attached(fcsnap_vm *vm)
+{
+    int32_t exit_code = 0;
+
+    CHECK_OK(fcsnap_vm_stop(vm, LIMIT));
+    CHECK_OK(fcsnap_vm_wait(vm, LIMIT, &exit_code));
+    assert_int_equal(exit_code, -SIGKILL);
+    fcsnap_vm_free(vm);
+    expect_nothing();
+}
+
+/* --- The other program -------------------------------------------------------- */
+
+static int make_vm(fcsnap_host *host, const char *what, fcsnap_vm **vm)
+{
+    fcsnap_snapshot *snapshot;
+
+    if (!id_valid(what + 1)) {
+        fcsnap_config *config = detached_config();
+
+        return fcsnap_vm_boot(host, config, LIMIT, vm);
+    }
+    CHECK_OK(fcsnap_snapshot_open(host, what + 1, &snapshot));
+    return fcsnap_vm_restore(snapshot, detached_options((uint32_t)(what[0] - '0')), LIMIT, vm);
+}
+
+/*
+ * "DIRECTORY WHAT": boot ("boot"), or restore a snapshot with a mode ("2ID"), tell
+ * the id, and end without a word to the library.
+ */
+static int be_program(char *argument)
+{
+    char *what = strchr(argument, ' ');
+    fcsnap_host *host;
+    fcsnap_vm *vm;
+
+    *what++ = '\0';
+    if (fcsnap_host_new(&host) < 0 || fcsnap_host_set_state_dir(host, argument) < 0 ||
+        fcsnap_host_open(host) < 0 || make_vm(host, what, &vm) < 0) {
+        printf("%s\n", fcsnap_last_error());
+        return 1;
+    }
+    printf("%s", fcsnap_vm_id(vm));
+    fflush(stdout);
+    _exit(0);
+}
+
+/* Run it to its end; gives what it told. */
+static int run_program(const char *what, char output[600])
+{
+    char argument[400];
+    int out_fd;
+    pid_t pid;
+
+    snprintf(argument, sizeof(argument), "%s %s", bed.dir, what);
+    pid = run_self(argument, &out_fd);
+    return read_self(pid, out_fd, output, 600);
+}
+
+static void make_elsewhere(const char *what, char id[600])
+{
+    int status = run_program(what, id);
+
+    if (status != 0 || !id_valid(id)) {
+        fail_msg("status %x: %s", (unsigned)status, id);
+    }
+}
+
+static void describe(const fcsnap_snapshot *snapshot, uint32_t memory, char out[64])
+{
+    snprintf(out, 64, "%u%s", memory, fcsnap_snapshot_id(snapshot));
+}
+
+/* --- Tests ------------------------------------------------------------------------ */
+
+static void check_outlives(uint32_t memory, bool paged)
+{
+    fcsnap_snapshot *snapshot = capture_filled();
+    char what[64];
+    char id[600];
+    char *text;
+    fcsnap_vm *vm;
+
+    describe(snapshot, memory, what);
+    make_elsewhere(what, id);
+    vm = attach(id);
+    assert_int_equal(state_of(vm), FCSNAP_VM_RUNNING);
+    expect_filled(vm, 0, PAGES(FILLED_MIB), SEED);
+    expect_zero(vm, PAGES(FILLED_MIB), heap_pages(vm) - PAGES(FILLED_MIB));
+    CHECK_OK(fcsnap_vm_timings(vm, &text));
+    assert_true(paged == (number_in(text, "memory.bytes_copied") >= (FILLED_MIB << 20)));
+    fcsnap_free(text);
+    CHECK_OK(fcsnap_vm_info(vm, &text));
+    assert_string_equal(string_in(text, "memory"), paged ? "lazy" : "file");
+    assert_string_equal(string_in(text, "snapshot"), fcsnap_snapshot_id(snapshot));
+    fcsnap_free(text);
+    stop_attached(vm);
+    fcsnap_snapshot_free(snapshot);
+}
+
+static void test_outlives_in_file(void **state)
+{
+    (void)state;
+    check_outlives(FCSNAP_MEMORY_FILE, false);
+}
+
+static void test_outlives_in_lazy(void **state)
+{
+    (void)state;
+    check_outlives(FCSNAP_MEMORY_LAZY, true);
+}
+
+static void test_eager_is_populated(void **state)
+{
+    fcsnap_snapshot *snapshot = capture_filled();
+    fcsnap_vm *vm = restore_detached(snapshot, FCSNAP_MEMORY_EAGER);
+    char *text;
+
+    (void)state;
+    CHECK_OK(fcsnap_vm_timings(vm, &text));
+    assert_true(number_in(text, "memory.bytes_copied") >= (FILLED_MIB << 20));
+    assert_true(number_in(text, "phases_ns.populated") > 0);
+    fcsnap_free(text);
+    expect_filled(vm, 0, PAGES(FILLED_MIB), SEED);
+    stop_attached(vm);
+    fcsnap_snapshot_free(snapshot);
+}
+
+/* It goes from hand to hand, is captured on the way, and the snapshot is whole. */
+static void test_handed_on(void **state)
+{
+    fcsnap_snapshot *snapshot;
+    fcsnap_vm *vm;
+    char id[600];
+    char *text;
+
+    (void)state;
+    make_elsewhere("boot", id);
+    for (int i = 0; i < 10; i++) {
+        vm = attach(id);
+        fill(vm, (uint64_t)i * PAGES(2), PAGES(2), SEED + (uint64_t)i);
+        fcsnap_vm_free(vm);
+    }
+    vm = attach(id);
+    CHECK_OK(fcsnap_vm_console(vm, 4096, &text, NULL));
+    assert_non_null(strstr(text, "reboot=k"));
+    fcsnap_free(text);
+    snapshot = capture(vm);
+    stop_attached(vm);
+    vm = restore(snapshot, FCSNAP_MEMORY_FILE);
+    for (int i = 0; i < 10; i++) {
+        expect_filled(vm, (uint64_t)i * PAGES(2), PAGES(2), SEED + (uint64_t)i);
+    }
+    stop(vm);
+    fcsnap_snapshot_free(snapshot);
+}
+
+/* Its end waits for whoever asks. */
+static void test_ended_alone(void **state)
+{
+    int32_t exit_code = 77;
+    fcsnap_vm *vm = boot_detached();
+    fcsnap_rpc *rpc = talk(vm);
+    char id[ID_SIZE];
+
+    (void)state;
+    strcpy(id, fcsnap_vm_id(vm));
+    (void)fcsnap_rpc_call(rpc, "exit", "{\"code\":3}", LIMIT, NULL);
+    fcsnap_rpc_free(rpc);
+    fcsnap_vm_free(vm);
+    assert_int_equal(bed_await_processes(1, GONE_MS), 1);
+    vm = attach(id);
+    CHECK_OK(fcsnap_vm_wait(vm, LIMIT, &exit_code));
+    assert_int_equal(exit_code, 0);
+    assert_int_equal(state_of(vm), FCSNAP_VM_EXITED);
+    fcsnap_vm_free(vm);
+    expect_nothing();
+    CHECK_ERR(fcsnap_vm_attach(bed.host, id, LIMIT, &vm), FCSNAP_ENOENT, id);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    fcsnap_vm *vm = boot_detached();
+    fcsnap_vm *second;
+    fcsnap_op *op;
+
+    (void)state;
+    CHECK_ERR(fcsnap_vm_attach(bed.host, fcsnap_vm_id(vm), SHORT_MS, &second), FCSNAP_ETIMEDOUT,
+              "waiting for the keeper");
+    fill(vm, 0, PAGES(1), SEED);
+    CHECK_OK(fcsnap_vm_attach_start(bed.host, fcsnap_vm_id(vm), LIMIT, &op));
+    fcsnap_vm_free(vm);
+    CHECK_OK(fcsnap_op_wait(op, LIMIT));
+    CHECK_OK(fcsnap_op_take_vm(op, &vm));
+    fcsnap_op_free(op);
+    expect_filled(vm, 0, PAGES(1), SEED);
+    stop_attached(vm);
+}
+
+static void test_not_detached(void **state)
+{
+    fcsnap_vm *vm = boot(GUEST_MIB);
+    fcsnap_vm *second;
+
+    (void)state;
+    CHECK_ERR(fcsnap_vm_attach(bed.host, fcsnap_vm_id(vm), LIMIT, &second), FCSNAP_ESTATE,
+              "not detached");
+    CHECK_ERR(fcsnap_vm_attach(bed.host, "nonsense", LIMIT, &second), FCSNAP_EINVAL, "UUID");
+    stop(vm);
+}
+
+/* The process that works in the state directory itself. */
+static pid_t keeper_pid(void)
+{
+    DIR *proc = opendir("/proc");
+    char works_in[300];
+    pid_t found = 0;
+
+    snprintf(works_in, sizeof(works_in), "%s/vm", bed.dir);
+    assert_non_null(proc);
+    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
+        char path[300];
+        char cwd[PATH_MAX] = "";
+
+        snprintf(path, sizeof(path), "/proc/%s/cwd", entry->d_name);
+        if (readlink(path, cwd, sizeof(cwd) - 1) > 0 && strcmp(cwd, works_in) == 0) {
+            found = atoi(entry->d_name);
+        }
+    }
+    closedir(proc);
+    assert_true(found > 0);
+    return found;
+}
+
+static void test_keeper_killed(void **state)
+{
+    fcsnap_vm *vm = boot_detached();
+    int32_t code = 0;
+
+    (void)state;
+    assert_int_equal(bed_processes(), PROCESSES);
+    kill(keeper_pid(), SIGKILL);
+    CHECK_OK(fcsnap_vm_wait(vm, LIMIT, NULL));
+    CHECK_OK(fcsnap_vm_fault(vm, &code, NULL));
+    assert_int_equal(code, FCSNAP_EDIED);
+    fcsnap_vm_free(vm);
+    expect_nothing();
+}
+
+static void test_keeper_killed_alone(void **state)
+{
+    char id[600];
+    fcsnap_vm *vm;
+
+    (void)state;
+    make_elsewhere("boot", id);
+    kill(keeper_pid(), SIGKILL);
+    assert_int_equal(bed_await_processes(0, GONE_MS), 0);
+    CHECK_ERR(fcsnap_vm_attach(bed.host, id, LIMIT, &vm), FCSNAP_ESTATE, "its keeper is gone");
+    CHECK_OK(fcsnap_host_recover(bed.host, LIMIT));
+    expect_nothing();
+}
+
+/* The call has its limit; the VM ends nevertheless. */
+static void test_keeper_stopped(void **state)
+{
+    fcsnap_vm *vm = boot_detached();
+    pid_t keeper = keeper_pid();
+
+    (void)state;
+    kill(keeper, SIGSTOP);
+    CHECK_ERR(fcsnap_vm_stop(vm, SHORT_MS), FCSNAP_ETIMEDOUT, "the end of the VM");
+    CHECK_OK(fcsnap_vm_wait(vm, LIMIT, NULL));
+    fcsnap_vm_free(vm);
+    expect_nothing();
+}
+
+static void test_killed_and_given_up(void **state)
+{
+    fcsnap_vm *vm = boot_detached();
+
+    (void)state;
+    CHECK_OK(fcsnap_vm_kill(vm));
+    fcsnap_vm_free(vm);
+    assert_int_equal(bed_await_processes(0, GONE_MS), 0);
+}
+
+/* A capture in flight ends as canceled, and the VM goes on as it was. */
+static void test_closed_in_a_capture(void **state)
+{
+    fcsnap_vm *vm = boot_detached();
+    char id[ID_SIZE];
+    fcsnap_op *op;
+
+    (void)state;
+    strcpy(id, fcsnap_vm_id(vm));
+    fill(vm, 0, PAGES(FILLED_MIB), SEED);
+    CHECK_OK(fcsnap_snapshot_create_start(vm, LIMIT, &op));
+    CHECK_OK(fcsnap_host_close(bed.host, LIMIT));
+    assert_int_equal(fcsnap_op_wait(op, 0), FCSNAP_ECANCELED);
+    CHECK_ERR(fcsnap_vm_wait(vm, LIMIT, NULL), FCSNAP_ECLOSED, "closed");
+    fcsnap_op_free(op);
+    fcsnap_vm_free(vm);
+    fcsnap_host_free(bed.host);
+    bed_open();
+    vm = attach(id);
+    assert_int_equal(state_of(vm), FCSNAP_VM_RUNNING);
+    expect_filled(vm, 0, PAGES(FILLED_MIB), SEED);
+    stop_attached(vm);
+    bed_expect_snapshots(0);
+}
+
+/* A page that cannot be served kills it, and whoever attaches is told why. */
+static void test_page_lost(void **state)
+{
+    fcsnap_snapshot *snapshot = capture_filled();
+    fcsnap_vm *vm = restore_detached(snapshot, FCSNAP_MEMORY_LAZY);
+    char path[400];
+    char *text;
+    int32_t code;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/memory", fcsnap_snapshot_path(snapshot));
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(truncate(path, 4096), 0);
+    assert_true(try_filled(vm, 0, PAGES(FILLED_MIB), SEED) < 0);
+    CHECK_OK(fcsnap_vm_wait(vm, LIMIT, NULL));
+    CHECK_OK(fcsnap_vm_fault(vm, &code, &text));
+    assert_int_equal(code, FCSNAP_ECORRUPT);
+    assert_non_null(text);
+    fcsnap_free(text);
+    fcsnap_vm_free(vm);
+    expect_nothing();
+    CHECK_OK(fcsnap_snapshot_delete(snapshot));
+    fcsnap_snapshot_free(snapshot);
+}
+
+/* Its own exit status tells whether it lost memory, where a sanitizer looks. */
+static void test_keeper_ends_well(void **state)
+{
+    fcsnap_snapshot *snapshot = capture_filled();
+    fcsnap_vm *vm;
+    pid_t keeper;
+    int status;
+
+    (void)state;
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    vm = restore_detached(snapshot, FCSNAP_MEMORY_LAZY);
+    keeper = keeper_pid();
+    expect_filled(vm, 0, PAGES(FILLED_MIB), SEED);
+    CHECK_OK(fcsnap_vm_stop(vm, LIMIT));
+    fcsnap_vm_free(vm);
+    assert_int_equal(waitpid(keeper, &status, 0), keeper);
+    assert_int_equal(status, 0);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0), 0);
+    fcsnap_snapshot_free(snapshot);
+}
+
+static void reopen(const char *firecracker, const char *keeper)
+{
+    bed_close();
+    CHECK_OK(fcsnap_host_new(&bed.host));
+    CHECK_OK(fcsnap_host_set_state_dir(bed.host, bed.dir));
+    if (firecracker != NULL) {
+        CHECK_OK(fcsnap_host_set_firecracker(bed.host, firecracker));
+    }
+    if (keeper != NULL) {
+        CHECK_OK(fcsnap_host_set_keeper(bed.host, keeper));
+    }
+    bed.guard = check_guard();
+    bed.threads = count_entries("/proc/self/task", "");
+    CHECK_OK(fcsnap_host_open(bed.host));
+}
+
+static void expect_no_boot(int code, const char *text)
+{
+    fcsnap_config *config = detached_config();
+    fcsnap_vm *vm;
+
+    CHECK_ERR(fcsnap_vm_boot(bed.host, config, LIMIT, &vm), code, text);
+    fcsnap_config_free(config);
+    expect_nothing();
+}
+
+static void test_cannot_start(void **state)
+{
+    (void)state;
+    reopen("/nonexistent/firecracker", NULL);
+    expect_no_boot(FCSNAP_ESPAWN, "/nonexistent/firecracker");
+    reopen(NULL, "/nonexistent/keeper");
+    expect_no_boot(FCSNAP_ESPAWN, "/nonexistent/keeper");
+    reopen(NULL, "/bin/true");
+    expect_no_boot(FCSNAP_EDIED, "ended too early");
+    reopen("/bin/true", NULL);
+    expect_no_boot(FCSNAP_EDIED, "exit status 0");
+}
+
+static void test_limit_anywhere(void **state)
+{
+    static const char *const places[] = { "boot.spawn", "boot.api",       "boot.version",
+                                          "boot.plan",  "boot.configure", "boot.instance",
+                                          "boot.keep" };
+    fcsnap_config *config = detached_config();
+    fcsnap_vm *vm;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        char specification[96];
+
+        snprintf(specification, sizeof(specification), "%s=delay:%d", places[i], 2 * SHORT_MS);
+        CHECK_OK(failpoint_set(specification));
+        CHECK_ERR(fcsnap_vm_boot(bed.host, config, SHORT_MS, &vm), FCSNAP_ETIMEDOUT, "");
+        failpoint_clear();
+        expect_nothing();
+    }
+    fcsnap_config_free(config);
+}
+
+/* Until it is kept the VM ends with its program; then it does not. */
+static void test_program_killed_anywhere(void **state)
+{
+    static const char *const places[] = { "restore.spawn", "restore.api",  "restore.version",
+                                          "restore.image", "restore.load", "restore.publish",
+                                          "restore.keep" };
+    fcsnap_snapshot *snapshot = capture_filled();
+    char output[600];
+    char what[64];
+
+    (void)state;
+    describe(snapshot, FCSNAP_MEMORY_LAZY, what);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        char specification[96];
+
+        snprintf(specification, sizeof(specification), "%s=kill", places[i]);
+        setenv("FCSNAP_FAILPOINTS", specification, 1);
+        if (!WIFSIGNALED(run_program(what, output))) {
+            fail_msg("%s: %s", places[i], output);
+        }
+        unsetenv("FCSNAP_FAILPOINTS");
+        assert_int_equal(bed_await_processes(0, GONE_MS), 0);
+        CHECK_OK(fcsnap_host_recover(bed.host, LIMIT));
+        bed_expect(0);
+    }
+    fcsnap_snapshot_free(snapshot);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        BED_TEST(test_outlives_in_file),
+        BED_TEST(test_outlives_in_lazy),
+        BED_TEST(test_eager_is_populated),
+        BED_TEST(test_handed_on),
+        BED_TEST(test_ended_alone),
+        BED_TEST(test_one_at_a_time),
+        BED_TEST(test_not_detached),
+        BED_TEST(test_keeper_killed),
+        BED_TEST(test_keeper_killed_alone),
+        BED_TEST(test_keeper_stopped),
+        BED_TEST(test_killed_and_given_up),
+        BED_TEST(test_closed_in_a_capture),
+        BED_TEST(test_page_lost),
+        BED_TEST(test_keeper_ends_well),
+        BED_TEST(test_cannot_start),
+        BED_TEST(test_limit_anywhere),
+        BED_TEST(test_program_killed_anywhere),
+    };
+
+    if (argc > 1) {
+        return be_program(argv[1]);
+    }
+    return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
+}
