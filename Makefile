@@ -20,7 +20,7 @@ LIB_GUEST := channel frame vsock
 LIB_HOST := host keeper keeper_message kept paths recover result rpc saved settings slot snapshot \
 	start state verb_attach verb_boot verb_call verb_capture verb_connect verb_control verb_restore verb_stop vm vm_info
 
-EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop
+EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached
 BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
