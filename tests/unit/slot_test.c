@@ -186,7 +186,7 @@ static const struct verb behind = { .name = "test",
 /* Its waiter knows that it failed; the slot is its own until its undo is done. */
 static void test_undo_behind(void **state)
 {
-    struct turn *late = start_verb(&behind, 5);
+    struct turn *late = start_verb(&behind, 500); /* long enough to begin */
     struct turn *next = start(-1);
 
     (void)state;
