@@ -23,6 +23,14 @@ struct sweep {
  */
 int sweep_run(struct sweep *sweep, int (*visit)(struct sweep *sweep, const char *name)) MUST_CHECK;
 
+/*
+ * Remove a directory that is called by an id; with the first moment there is
+ * none of that name. Meanwhile it is ".del-ID", and what a removal that failed
+ * has left of it goes with the next one, or with whoever sweeps.
+ */
+int sweep_retire(int dir_fd, const char *id) MUST_CHECK;
+bool sweep_is_retired(const char *name);
+
 /* For visit(): remove a file or a tree, and count it. */
 int sweep_remove(struct sweep *sweep, const char *name) MUST_CHECK;
 

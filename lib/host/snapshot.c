@@ -230,7 +230,7 @@ int32_t fcsnap_snapshot_delete(fcsnap_snapshot *snapshot)
         rc = host_dup_snapshots(snapshot->host, &dir_fd);
     }
     if (rc == 0) {
-        rc = store_delete(dir_fd, snapshot->manifest.id);
+        rc = sweep_retire(dir_fd, snapshot->manifest.id);
         close(dir_fd);
     }
     if (rc == 0) {

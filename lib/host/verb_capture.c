@@ -210,7 +210,7 @@ static int discard_work(struct job *job)
 {
     struct capture_op *capture = job->arg;
     int snapshots_fd = capture->vm->host->snapshots_fd;
-    int deleted = store_delete(snapshots_fd, capture->id);
+    int deleted = sweep_retire(snapshots_fd, capture->id);
     int discarded = store_discard(snapshots_fd, capture->id);
 
     fs_close(&capture->dir_fd);

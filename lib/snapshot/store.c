@@ -21,7 +21,6 @@ enum { NAME_SIZE = 64, PREFIX = 5 };
 #define PIECE (UINT64_C(64) << 20)
 
 static const char temporary[] = ".tmp-";
-static const char deleted[] = ".del-";
 static const char owned[] = ".own-";
 
 static void name_of(const char *prefix, const char *id, char out[NAME_SIZE])
@@ -80,7 +79,7 @@ static int rename_synced(int snapshots_fd, const char *from, const char *id)
         struct err error;
 
         err_save(&error);
-        (void)!store_delete(snapshots_fd, id);
+        (void)!sweep_retire(snapshots_fd, id);
         rc = err_load(&error);
     }
     return rc;
@@ -117,24 +116,11 @@ int store_discard(int snapshots_fd, const char *id)
     return rc;
 }
 
-int store_delete(int snapshots_fd, const char *id)
-{
-    char name[NAME_SIZE];
-    int rc;
-
-    name_of(deleted, id, name);
-    if (renameat2(snapshots_fd, id, snapshots_fd, name, RENAME_NOREPLACE) < 0 && errno != ENOENT) {
-        return err_sys(errno, "snapshot %s", id);
-    }
-    rc = FAILPOINT("store", "remove");
-    return rc < 0 ? rc : fs_remove_at(snapshots_fd, name);
-}
-
 int store_check_whole(int dir_fd)
 {
     char link[64];
     char path[PATH_MAX];
-    const char *name;
+    char *name;
     ssize_t n;
 
     snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
@@ -144,7 +130,9 @@ int store_check_whole(int dir_fd)
     if (name == NULL) {
         return 0; /* nowhere where it could be told */
     }
-    if (strncmp(name + 1, temporary, PREFIX) == 0 || strncmp(name + 1, deleted, PREFIX) == 0) {
+    /* What is gone already has " (deleted)" behind its name. */
+    *strchrnul(name, ' ') = '\0';
+    if (strncmp(name + 1, temporary, PREFIX) == 0 || sweep_is_retired(name + 1)) {
         return err_set(FCSNAP_ESNAPSHOT, "it is being written or removed");
     }
     return 0;
@@ -209,7 +197,7 @@ static int visit(struct sweep *sweep, const char *name)
     if (id != NULL) {
         return sweep_temporary(sweep, id);
     }
-    return id_in(deleted, name) != NULL ? sweep_remove(sweep, name) : 0;
+    return sweep_is_retired(name) ? sweep_remove(sweep, name) : 0;
 }
 
 int store_sweep_run(struct store_sweep *sweep)

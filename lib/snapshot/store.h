@@ -23,12 +23,6 @@ int store_publish(int snapshots_fd, const char *id, int dir_fd) MUST_CHECK;
 /* Remove what store_begin() made. */
 int store_discard(int snapshots_fd, const char *id) MUST_CHECK;
 
-/*
- * Remove a snapshot; it is no snapshot any more from the first moment on. What
- * a removal that failed has left is removed by the next one.
- */
-int store_delete(int snapshots_fd, const char *id) MUST_CHECK;
-
 /* FCSNAP_ESNAPSHOT if this directory, whatever led to it, is one being written or removed. */
 int store_check_whole(int dir_fd) MUST_CHECK;
 

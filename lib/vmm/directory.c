@@ -21,7 +21,6 @@
 enum { CMDLINE_MAX = 65536, PREFIX = 5 };
 
 static const char fresh[] = ".new-";
-static const char deleted[] = ".del-";
 
 int directory_make(int vms_fd, const char *id, int *out)
 {
@@ -48,17 +47,6 @@ int directory_make(int vms_fd, const char *id, int *out)
         rc = err_load(&error);
     }
     return rc;
-}
-
-int directory_remove(int vms_fd, const char *id)
-{
-    char name[PREFIX + ID_SIZE];
-
-    snprintf(name, sizeof(name), "%s%s", deleted, id);
-    if (renameat2(vms_fd, id, vms_fd, name, RENAME_NOREPLACE) < 0 && errno != ENOENT) {
-        return err_sys(errno, "removing %s", id);
-    }
-    return fs_remove_at(vms_fd, name);
 }
 
 /* As the user's shell that looks around there is not. */
@@ -148,11 +136,6 @@ static void kill_processes(int vms_fd)
     closedir(proc);
 }
 
-static bool is_deleted(const char *name)
-{
-    return strncmp(name, deleted, PREFIX) == 0 && id_valid(name + PREFIX);
-}
-
 /* Its owner died while making it. */
 static bool is_half_made(int vms_fd, const char *name)
 {
@@ -173,7 +156,7 @@ static int visit(struct sweep *sweep, const char *name)
     int dir_fd;
     int rc;
 
-    if (is_deleted(name) || is_half_made(sweep->dir_fd, name)) {
+    if (sweep_is_retired(name) || is_half_made(sweep->dir_fd, name)) {
         return sweep_remove(sweep, name);
     }
     if (!id_valid(name)) {
@@ -182,7 +165,7 @@ static int visit(struct sweep *sweep, const char *name)
     rc = fs_open_dir_at(sweep->dir_fd, name, false, &dir_fd);
     if (rc == FCSNAP_ENOENT) {
         /* Who removes it may be at it still, under the other name. */
-        return directory_remove(sweep->dir_fd, name);
+        return sweep_retire(sweep->dir_fd, name);
     }
     if (rc < 0) {
         return err_prefix("vm");
@@ -194,7 +177,7 @@ static int visit(struct sweep *sweep, const char *name)
         hunt->done = true;
     }
     close(dir_fd);
-    rc = left ? directory_remove(sweep->dir_fd, name) : 0;
+    rc = left ? sweep_retire(sweep->dir_fd, name) : 0;
     sweep->removed += left && rc == 0;
     return rc;
 }

@@ -12,9 +12,6 @@
  */
 int directory_make(int vms_fd, const char *id, int *out) MUST_CHECK;
 
-/* What a removal that failed has left is removed by the next one. */
-int directory_remove(int vms_fd, const char *id) MUST_CHECK;
-
 /*
  * Remove those whose owner is gone. A process that runs in one still, as what
  * a script started, is killed.

@@ -181,7 +181,7 @@ void process_describe_end(const struct process *process, char *out, size_t size)
 
 int process_remove(struct process *process)
 {
-    return directory_remove(process->vms_fd, process->id);
+    return sweep_retire(process->vms_fd, process->id);
 }
 
 void process_close(struct process *process)

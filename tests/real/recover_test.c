@@ -22,7 +22,7 @@ static const char *const places[] = {
     "restore.spawn",   "process.directory@2", "spawn.clone@2",       "restore.api",
     "restore.version", "restore.links",       "restore.image",       "restore.files",
     "restore.load",    "pager.handshake",     "pager.copy",          "restore.populate",
-    "restore.publish", "teardown.session",    "teardown.remove",     "store.remove",
+    "restore.publish", "teardown.session",    "teardown.remove",     "sweep.remove@2",
 };
 
 enum { PLACES = sizeof(places) / sizeof(places[0]) };

@@ -126,7 +126,7 @@ static void test_make(void **state)
     /* Nothing stays of one that failed. */
     CHECK_ERR(directory_make(vms_fd, ID, &dir_fd), FCSNAP_ESYSTEM, "File exists");
     assert_int_equal(dir_fd, -1);
-    CHECK_OK(directory_remove(vms_fd, ID));
+    CHECK_OK(sweep_retire(vms_fd, ID));
     assert_int_equal(rmdir(directory), 0);
     assert_int_equal(mkdir(directory, 0700), 0);
 }
@@ -148,12 +148,12 @@ static void test_remove(void **state)
 {
     (void)state;
     make(ID, NULL);
-    CHECK_OK(directory_remove(vms_fd, ID));
+    CHECK_OK(sweep_retire(vms_fd, ID));
     assert_false(exists(ID));
-    CHECK_OK(directory_remove(vms_fd, ID));
+    CHECK_OK(sweep_retire(vms_fd, ID));
     /* After one that failed in the middle. */
     make(".del-" ID, "");
-    CHECK_OK(directory_remove(vms_fd, ID));
+    CHECK_OK(sweep_retire(vms_fd, ID));
     assert_false(exists(".del-" ID));
 }
 

@@ -98,13 +98,13 @@ static void test_delete(void **state)
     (void)state;
     begin();
     /* What is not published yet is no snapshot. */
-    CHECK_OK(store_delete(store_fd, ID));
+    CHECK_OK(sweep_retire(store_fd, ID));
     assert_true(exists(".tmp-" ID));
     assert_true(exists(".own-" ID));
     assert_int_equal(entries(), 2);
     CHECK_OK(store_publish(store_fd, ID, snapshot_fd));
-    CHECK_OK(store_delete(store_fd, ID));
-    CHECK_OK(store_delete(store_fd, ID));
+    CHECK_OK(sweep_retire(store_fd, ID));
+    CHECK_OK(sweep_retire(store_fd, ID));
     assert_int_equal(entries(), 0);
 }
 
@@ -113,12 +113,12 @@ static void test_delete_again(void **state)
     (void)state;
     begin();
     CHECK_OK(store_publish(store_fd, ID, snapshot_fd));
-    CHECK_OK(failpoint_set("store.remove=error:5"));
-    CHECK_ERR(store_delete(store_fd, ID), FCSNAP_ESYSTEM, "store.remove");
+    CHECK_OK(failpoint_set("sweep.remove=error:5"));
+    CHECK_ERR(sweep_retire(store_fd, ID), FCSNAP_ESYSTEM, "sweep.remove");
     assert_false(exists(ID));
-    CHECK_ERR(store_delete(store_fd, ID), FCSNAP_ESYSTEM, "store.remove");
+    CHECK_ERR(sweep_retire(store_fd, ID), FCSNAP_ESYSTEM, "sweep.remove");
     failpoint_clear();
-    CHECK_OK(store_delete(store_fd, ID));
+    CHECK_OK(sweep_retire(store_fd, ID));
     assert_int_equal(entries(), 0);
 }
 
@@ -247,8 +247,8 @@ static void test_sweep_of_deleted(void **state)
     (void)state;
     begin();
     CHECK_OK(store_publish(store_fd, ID, snapshot_fd));
-    CHECK_OK(failpoint_set("store.remove=error:5"));
-    CHECK_ERR(store_delete(store_fd, ID), FCSNAP_ESYSTEM, "store.remove");
+    CHECK_OK(failpoint_set("sweep.remove=error:5"));
+    CHECK_ERR(sweep_retire(store_fd, ID), FCSNAP_ESYSTEM, "sweep.remove");
     assert_true(exists(".del-" ID));
     CHECK_OK(sweep(&removed));
     assert_int_equal(removed, 1);
