@@ -175,6 +175,13 @@ int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op,
     return job->rc < 0 ? err_load(&job->error) : STEP_DONE;
 }
 
+void job_reset(struct job *job)
+{
+    if (job->stage == JOB_TAKEN) {
+        job->stage = JOB_IDLE;
+    }
+}
+
 /* True if the job was in the queue still. */
 static bool take_back(struct job *job)
 {

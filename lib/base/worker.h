@@ -37,6 +37,9 @@ void workers_free(struct workers *workers);
 int job_run(struct workers *workers, struct job *job, struct fcsnap_op *op,
             int (*work)(struct job *job), void *arg) MUST_CHECK;
 
+/* After a result: the next job_run() works again. */
+void job_reset(struct job *job);
+
 /*
  * Take the work back if nobody began it, else ask it to stop: STEP_WAIT while
  * it goes on, else 0. For who must not free what it uses.

@@ -223,6 +223,7 @@ static int remove_directory(struct fcsnap_op *op)
     }
     /* A lack of descriptors or memory passes: other VMs end too. */
     if (++vm->removals < REMOVALS) {
+        job_reset(&vm->remove_job);
         op_wake_at(op, clock_ns() + REMOVE_AGAIN_NS);
         return STEP_WAIT;
     }

@@ -106,6 +106,27 @@ static void test_work_is_done_once(void **state)
     assert_int_equal(atomic_load(&worked), 1);
 }
 
+static int run_until_three(void *arg, struct fcsnap_op *op)
+{
+    int rc = job_run(workers, arg, op, ((struct job *)arg)->work, NULL);
+
+    if (rc != STEP_DONE || atomic_load(&worked) == 3) {
+        return rc;
+    }
+    job_reset(arg);
+    return job_run(workers, arg, op, ((struct job *)arg)->work, NULL);
+}
+
+static void test_work_is_done_again(void **state)
+{
+    struct job job = { .work = count_work };
+
+    (void)state;
+    atomic_store(&worked, 0);
+    CHECK_OK(step_op_wait(reactor, run_until_three, &job));
+    assert_int_equal(atomic_load(&worked), 3);
+}
+
 struct settling {
     struct job *job;
     int rc;
@@ -317,6 +338,7 @@ int main(void)
         TEST(test_many_jobs),
         TEST(test_error_is_carried_over),
         TEST(test_work_is_done_once),
+        TEST(test_work_is_done_again),
         TEST(test_settle),
         TEST(test_limit_of_a_queued_job),
         TEST(test_slow_jobs_leave_threads),
