@@ -36,8 +36,9 @@ REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest 
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := restore
 LINUX_EXAMPLES := boot snapshot_restore
-# tests/fault/NAME_test.c: like real, with tests/fault/inject.c.
+# tests/fault/NAME_test.c: like real, with these files beside it.
 FAULT_TESTS := places
+FAULT_SUPPORT := inject scenes share
 # tests/agent/NAME_test.c: like unit, with tests/agent/support.c and an agent on a UNIX socket.
 AGENT_TESTS := exec
 # The fake Firecracker, tests/fake/README.md; its guest is made of the tiny guest's files.
@@ -62,7 +63,7 @@ USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 NO_VALGRIND_TESTS := directory pager pager_fail pager_huge spawn bad_config recover
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/restore=300 \
-	fault/places=$(if $(FCSNAP_FAULT_LONG),1500,500)
+	fault/places=$(if $(FCSNAP_FAULT_LONG),1500,300)
 
 LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen
 ABI_TESTS := headers library unload
@@ -270,8 +271,8 @@ $F/tests/real/%_test: $F/tests/real/%_test.o $F/tests/real/support.o $F/libfcsna
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
-$F/tests/fault/%_test: $F/tests/fault/%_test.o $F/tests/fault/inject.o $F/tests/real/support.o \
-		$F/libfcsnap.a
+$F/tests/fault/%_test: $F/tests/fault/%_test.o $(FAULT_SUPPORT:%=$F/tests/fault/%.o) \
+		$F/tests/real/support.o $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
@@ -298,10 +299,9 @@ $B/tests/abi/unload: $B/tests/abi/unload.o $(LINKS)
 # `make check` have RESULTS, and run.sh adds its numbers there instead.
 
 CHECKS := all lint check-unit check-api check-real check-fake check-agent check-user \
-	check-examples check-linux check-install check-abi check-asan check-valgrind check-tsan
-# These take minutes more.
-ALL_CHECKS := $(CHECKS) check-fault
-.PHONY: prepare check check-all check-tests run-fake run-agent-tests lint $(filter check-%,$(ALL_CHECKS))
+	check-examples check-fault check-linux check-install check-abi check-asan check-valgrind \
+	check-tsan
+.PHONY: prepare check check-all check-tests run-fake run-agent-tests lint $(filter check-%,$(CHECKS))
 
 # In parallel, unless make was told how.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -341,7 +341,7 @@ check:
 	done; tests/run.sh --sum build/results
 
 check-all:
-	+@FCSNAP_FAULT_LONG=1 $(SUBMAKE) check CHECKS='$(ALL_CHECKS)' ASAN_REAL_TESTS='$(REAL_TESTS)' \
+	+@FCSNAP_FAULT_LONG=1 $(SUBMAKE) check ASAN_REAL_TESTS='$(REAL_TESTS)' \
 		TSAN_REAL_TESTS='$(REAL_TESTS)' VALGRIND_REAL_TESTS='$(filter-out $(NO_VALGRIND_TESTS),$(REAL_TESTS))'
 
 check-unit:
@@ -526,8 +526,8 @@ help:
 	@sed -n 's/^#? //p' Makefile
 
 #? all             the library, the examples, the tiny guest and the agent for Linux guests
-#? check           what says check below, but check-fault, and lint; one closing line
-#? check-all       check and check-fault, with all real tests also under sanitizers and valgrind
+#? check           what says check below, and lint; one closing line
+#? check-all       the same with more faults, and all real tests also under sanitizers and valgrind
 #? check-unit      modules, from inside
 #? check-api       the public functions, through the shared library
 #? check-real      with a real Firecracker
@@ -559,7 +559,7 @@ help:
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $B/lib/host/keeper_main.d $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(FAULT_PROGRAMS) \
 	$(EXAMPLE_PROGRAMS) $(AGENT_PROGRAMS)) $F/tests/agent/support.d \
-	$F/tests/real/support.d $F/tests/real/sick_file.d $F/tests/fault/inject.d \
+	$F/tests/real/support.d $F/tests/real/sick_file.d $(FAULT_SUPPORT:%=$F/tests/fault/%.d) \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
 	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)
 -include $(DEPENDENCIES)

@@ -32,7 +32,10 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct point points[POINTS];
 static unsigned fired;
 static bool recording;
-static char recorded[RECORDED][NAME];
+static struct {
+    char name[NAME];
+    unsigned passages;
+} recorded[RECORDED];
 static unsigned recorded_count;
 
 static struct point *find(const char *name)
@@ -162,12 +165,13 @@ void failpoint_record(void)
     pthread_mutex_unlock(&mutex);
 }
 
-const char *failpoint_recorded(unsigned at)
+const char *failpoint_recorded(unsigned at, unsigned *passages)
 {
     const char *name;
 
     pthread_mutex_lock(&mutex);
-    name = at < recorded_count ? recorded[at] : NULL;
+    name = at < recorded_count ? recorded[at].name : NULL;
+    *passages = name != NULL ? recorded[at].passages : 0;
     pthread_mutex_unlock(&mutex);
     return name;
 }
@@ -176,12 +180,14 @@ const char *failpoint_recorded(unsigned at)
 static void record(const char *name)
 {
     for (unsigned i = 0; i < recorded_count; i++) {
-        if (strcmp(recorded[i], name) == 0) {
+        if (strcmp(recorded[i].name, name) == 0) {
+            recorded[i].passages++;
             return;
         }
     }
     if (recorded_count < RECORDED) {
-        snprintf(recorded[recorded_count++], NAME, "%s", name);
+        snprintf(recorded[recorded_count].name, NAME, "%s", name);
+        recorded[recorded_count++].passages = 1;
     }
 }
 

@@ -33,8 +33,11 @@ unsigned failpoint_count(void);
 /* Note which places are passed, each once, from now to failpoint_clear(). */
 void failpoint_record(void);
 
-/* The name of a place that was passed, in the order of the first passages; NULL after the last. */
-const char *failpoint_recorded(unsigned at);
+/*
+ * The name of a place that was passed, in the order of the first passages, and
+ * how often that was; NULL after the last.
+ */
+const char *failpoint_recorded(unsigned at, unsigned *passages);
 
 #else
 

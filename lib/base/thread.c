@@ -2,6 +2,7 @@
 #include "base/thread.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,7 +12,11 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
     sigset_t all;
     sigset_t before;
     int errnum;
+    int rc = FAILPOINT("thread", name);
 
+    if (rc < 0) {
+        return rc;
+    }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     errnum = pthread_create(thread, NULL, run, arg);

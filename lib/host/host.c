@@ -292,8 +292,9 @@ static int open_private(int dir_fd, const char *name, int *out)
 
 static int open_directories(struct fcsnap_host *host)
 {
-    int rc = fs_open_dir(host->state_dir, &host->state_fd);
+    int rc = FAILPOINT("host", "directories");
 
+    rc = rc < 0 ? rc : fs_open_dir(host->state_dir, &host->state_fd);
     if (rc == 0) {
         rc = fs_check_parent(host->state_fd, host->state_dir);
     }

@@ -15,6 +15,8 @@ struct stage {
     fcsnap_vm *vm;             /* runs, with FILLED_MIB that are known */
     fcsnap_snapshot *snapshot; /* of it */
     fcsnap_snapshot *made;     /* by a scene: deleted when nothing is broken any more */
+    fcsnap_host *host;         /* another one, of a scene, */
+    fcsnap_vm *other;          /* and its VM */
     pid_t pid;
     int64_t deadline;
     int fds;
@@ -30,11 +32,16 @@ extern struct stage stage;
 struct scene {
     const char *name;
     int (*run)(void);
-    bool captures; /* the next snapshot is compared too */
+    /* Whose process stops and dies: its own; or that of the stage, of which it makes a snapshot. */
+    enum { OF_ITS_OWN, OF_STAGE, CAPTURES } process;
+    void (*prepare)(void); /* makes what it works on, while nothing is broken; or NULL */
 };
 
 void stage_set_up(int64_t deadline); /* in an open bed; the limit that calls are given, ms */
 void stage_tear_down(void);
+
+/* Before something is broken. */
+void stage_prepare(const struct scene *scene);
 
 /* Without a fault, so that what is kept for later is there; failpoint_recorded() tells the places. */
 void stage_rehearse(const struct scene *scene);
@@ -46,7 +53,9 @@ int stage_play(const struct scene *scene);
 void stage_check(const struct scene *scene, const char *what, bool may_die);
 
 /* Print the counters; the test fails if something is wrong. */
-void stage_report(unsigned at_least);
+#define COUNTERS_BEGIN "# injected "
+#define COUNTERS       COUNTERS_BEGIN "%u, leaks %u, hangs %u, wrongs %u"
+void stage_report(void);
 
 /* Steps of scenes. */
 int end_vm(fcsnap_vm *vm, int rc);

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each place that a user's call passes fails with each error; Firecracker stops or dies there. */
-#include "inject.h"
+#include "scenes.h"
+#include "share.h"
 
 #include "base/failpoint.h"
 
 #include <errno.h>
 #include <signal.h>
 
-enum { PLACES = 64, NAME = 64 };
+enum { PLACES = 64, NAME = 64, PROCESSES = 4 };
+
+struct place {
+    char name[NAME];
+    unsigned passages;
+};
 
 /*
  * Not to be broken here: in the steps of the teardown nothing can fail, and a
@@ -18,156 +24,79 @@ static bool is_spared(const char *place)
     return strncmp(place, "teardown.", 9) == 0 || strcmp(place, "pager.wait") == 0;
 }
 
+/* A removal that fails again and again leaves what it is about, as it must. */
+static bool may_fail_always(const char *place)
+{
+    return strncmp(place, "sweep.", 6) != 0;
+}
+
 /* As `make check-all` runs it. */
 static bool is_long(void)
 {
     return getenv("FCSNAP_FAULT_LONG") != NULL;
 }
 
-static int run_boot(void)
-{
-    fcsnap_config *config = tiny_config(GUEST_MIB, NULL);
-    fcsnap_vm *vm;
-    int rc = fcsnap_vm_boot(bed.host, config, stage.deadline, &vm);
-
-    fcsnap_config_free(config);
-    return rc < 0 ? rc : end_vm(vm, 0);
-}
-
-static int run_restore(uint32_t memory)
-{
-    fcsnap_restore_options *options = options_of(memory);
-    fcsnap_vm *vm;
-    int rc = fcsnap_vm_restore(stage.snapshot, options, stage.deadline, &vm);
-
-    fcsnap_restore_options_free(options);
-    return rc < 0 ? rc : end_vm(vm, touch(vm));
-}
-
-static int run_lazy(void)
-{
-    return run_restore(FCSNAP_MEMORY_LAZY);
-}
-
-static int run_eager(void)
-{
-    return run_restore(FCSNAP_MEMORY_EAGER);
-}
-
-static int run_file(void)
-{
-    return run_restore(FCSNAP_MEMORY_FILE);
-}
-
-static int run_capture(void)
-{
-    return fcsnap_snapshot_create(stage.vm, stage.deadline, &stage.made);
-}
-
-static int run_control(void)
-{
-    int32_t status;
-    int rc = fcsnap_vm_pause(stage.vm, stage.deadline);
-
-    if (rc == 0) {
-        rc = fcsnap_vm_resume(stage.vm, stage.deadline);
-    }
-    return rc < 0
-               ? rc
-               : fcsnap_vm_api(stage.vm, "GET", "/vm/config", NULL, stage.deadline, &status, NULL);
-}
-
-static int run_call(void)
-{
-    return touch(stage.vm);
-}
-
-static int run_open(void)
-{
-    const char *id = fcsnap_snapshot_id(stage.snapshot);
-    fcsnap_snapshot *snapshot;
-    int rc = fcsnap_snapshot_open(bed.host, id, &snapshot);
-
-    if (rc == 0) {
-        rc = fcsnap_snapshot_verify(snapshot, stage.deadline);
-        fcsnap_snapshot_free(snapshot);
-    }
-    return rc;
-}
-
-static const struct scene scenes[] = {
-    { "boot", run_boot, false },      { "lazy", run_lazy, false },
-    { "eager", run_eager, false },    { "file", run_file, false },
-    { "capture", run_capture, true }, { "control", run_control, false },
-    { "connect", run_call, false },   { "open", run_open, false },
-};
-enum { SCENES = sizeof(scenes) / sizeof(scenes[0]) };
-
 /* All places that the scene passes. */
-static int list_places(const struct scene *scene, char places[PLACES][NAME])
+static int list_places(const struct scene *scene, struct place places[PLACES])
 {
-    const char *place;
+    const char *name;
+    unsigned passages;
     int count = 0;
 
     stage_rehearse(scene);
-    for (unsigned i = 0; (place = failpoint_recorded(i)) != NULL; i++) {
-        if (!is_spared(place)) {
+    for (unsigned i = 0; (name = failpoint_recorded(i, &passages)) != NULL; i++) {
+        if (!is_spared(name)) {
             assert_true(count < PLACES);
-            snprintf(places[count++], NAME, "%s", place);
+            places[count].passages = passages;
+            snprintf(places[count++].name, NAME, "%s", name);
         }
     }
     assert_true(count > 0);
     return count;
 }
 
-static void inject_error(const struct scene *scene, const char *place, int error, int passage)
+/* passage 0: at each. */
+static void inject_error(const struct scene *scene, const char *place, int error, unsigned passage)
 {
     char specification[2 * NAME];
     size_t length =
         (size_t)snprintf(specification, sizeof(specification), "%s=error:%d", place, error);
 
-    if (passage > 0) {
-        snprintf(specification + length, sizeof(specification) - length, "@%d", passage);
+    if (!share_mine()) {
+        return;
     }
+    if (passage > 0) {
+        snprintf(specification + length, sizeof(specification) - length, "@%u", passage);
+    }
+    stage_prepare(scene);
     CHECK_OK(failpoint_set(specification));
     (void)!stage_play(scene);
     stage_check(scene, specification, false);
 }
 
-/* At the first passage, the second, and at all; a long run takes more errors. */
-static void test_errors(void **state)
+/* At the first passage, the second, and at all; a short run takes one error for each of these. */
+static void inject_errors(const struct scene *scene, const struct place *place)
 {
     static const int errors[] = { EIO, ENOSPC, ENOMEM, EMFILE, EACCES, EAGAIN };
-    int kinds = is_long() ? 6 : 2;
+    enum { KINDS = sizeof(errors) / sizeof(errors[0]) };
+    unsigned last = place->passages < 2 ? place->passages : 2;
 
-    (void)state;
-    stage_set_up(1000);
-    for (int i = 0; i < SCENES; i++) {
-        char places[PLACES][NAME];
-        int count;
-        int64_t began = now_ms();
-
-        count = list_places(&scenes[i], places);
-        for (int place = 0; place < count; place++) {
-            for (int kind = 0; kind < kinds; kind++) {
-                for (int passage = 0; passage <= 2; passage++) {
-                    inject_error(&scenes[i], places[place], errors[kind], passage);
-                }
-            }
+    for (unsigned passage = !may_fail_always(place->name); passage <= last; passage++) {
+        for (unsigned kind = 0; kind < (is_long() ? KINDS : 1); kind++) {
+            inject_error(scene, place->name, errors[(passage + kind) % KINDS], passage);
         }
-        print_message("# %s: %d places, %lld ms\n", scenes[i].name, count,
-                      (long long)(now_ms() - began));
     }
-    stage_report(500);
-    stage_tear_down();
 }
 
-/* The process that the scene is about: its own, or that of the stage. */
 static void inject_signal(const struct scene *scene, const char *place, int signal)
 {
-    bool of_stage = scene->captures || scene->run == run_control || scene->run == run_call;
+    bool of_stage = scene->process != OF_ITS_OWN;
     struct striker striker;
 
+    if (!share_mine()) {
+        return;
+    }
+    stage_prepare(scene);
     strike_beside(&striker, place, signal, of_stage ? 0 : stage.pid);
     (void)!stage_play(scene);
     if (strike_end(&striker) > 0 && of_stage) {
@@ -176,33 +105,68 @@ static void inject_signal(const struct scene *scene, const char *place, int sign
     stage_check(scene, place, of_stage && signal == SIGKILL);
 }
 
-static void test_signals(void **state)
+static void inject_signals(const struct scene *scene, const struct place *place)
 {
-    (void)state;
-    stage_set_up(300);
-    for (int i = 0; i < SCENES; i++) {
-        char places[PLACES][NAME];
-        int count;
+    inject_signal(scene, place->name, SIGSTOP);
+    inject_signal(scene, place->name, SIGKILL);
+}
 
-        if (!is_long() && (scenes[i].run == run_eager || scenes[i].run == run_file)) {
-            continue;
-        }
-        count = list_places(&scenes[i], places);
+static void play_all(int64_t deadline, void (*inject)(const struct scene *, const struct place *))
+{
+    stage_set_up(deadline);
+    for (int i = 0; i < SCENES; i++) {
+        struct place places[PLACES];
+        int count = list_places(&scenes[i], places);
+        int64_t began = now_ms();
+
         for (int place = 0; place < count; place++) {
-            inject_signal(&scenes[i], places[place], SIGSTOP);
-            inject_signal(&scenes[i], places[place], SIGKILL);
+            inject(&scenes[i], &places[place]);
         }
+        print_message("# %s: %d places, %lld ms\n", scenes[i].name, count,
+                      (long long)(now_ms() - began));
     }
-    stage_report(100);
+    stage_report();
     stage_tear_down();
 }
 
-int main(void)
+static void test_share(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        BED_TEST(test_errors),
-        BED_TEST(test_signals),
-    };
+    (void)state;
+    if (strcmp(share.test, "errors") == 0) {
+        play_all(1000, inject_errors);
+    } else {
+        play_all(300, inject_signals);
+    }
+}
 
-    return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
+static void test_errors(void **state)
+{
+    (void)state;
+    share_out("errors", PROCESSES);
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    share_out("signals", PROCESSES);
+}
+
+static void test_sum(void **state)
+{
+    (void)state;
+    share_report(500);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_errors),
+                                        cmocka_unit_test(test_signals),
+                                        cmocka_unit_test(test_sum) };
+    const struct CMUnitTest shares[] = { BED_TEST(test_share) };
+
+    if (bed_unavailable()) {
+        return 0;
+    }
+    return share_take(argc, argv) ? cmocka_run_group_tests(shares, NULL, NULL)
+                                  : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,21 +49,25 @@ static void test_errno(void **state)
 /* Each place once, also one that was not broken; never more than since the start. */
 static void test_record(void **state)
 {
+    unsigned passages;
+
     (void)state;
     failpoint_record();
-    assert_null(failpoint_recorded(0));
+    assert_null(failpoint_recorded(0, &passages));
     for (int i = 0; i < 2; i++) {
         CHECK_OK(FAILPOINT("a", "b"));
-        CHECK_OK(FAILPOINT("c", "d"));
     }
-    assert_string_equal(failpoint_recorded(0), "a.b");
-    assert_string_equal(failpoint_recorded(1), "c.d");
-    assert_null(failpoint_recorded(2));
+    CHECK_OK(FAILPOINT("c", "d"));
+    assert_string_equal(failpoint_recorded(0, &passages), "a.b");
+    assert_int_equal(passages, 2);
+    assert_string_equal(failpoint_recorded(1, &passages), "c.d");
+    assert_int_equal(passages, 1);
+    assert_null(failpoint_recorded(2, &passages));
     failpoint_clear();
     CHECK_OK(FAILPOINT("e", "f"));
-    assert_null(failpoint_recorded(2));
+    assert_null(failpoint_recorded(2, &passages));
     failpoint_record();
-    assert_null(failpoint_recorded(0));
+    assert_null(failpoint_recorded(0, &passages));
 }
 
 static void test_nth_passage(void **state)

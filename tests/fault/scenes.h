@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What users do, each phase of it. */
+#ifndef TESTS_FAULT_SCENES_H
+#define TESTS_FAULT_SCENES_H
+
+#include "inject.h"
+
+enum { SCENES = 11 };
+
+extern const struct scene scenes[SCENES];
+
+#endif
