@@ -299,6 +299,13 @@ void conn_close(struct conn *conn)
     rpc_forget(conn);
 }
 
+void conn_close_all(void)
+{
+    for (struct conn *conn = conns; conn != NULL; conn = conn->next) {
+        conn_close(conn);
+    }
+}
+
 void conn_finish(struct conn *conn)
 {
     conn->closing = true;

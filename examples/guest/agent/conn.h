@@ -52,6 +52,7 @@ void conn_end(struct conn *conn);
 /* At once, or when all has been sent. */
 void conn_close(struct conn *conn);
 void conn_finish(struct conn *conn);
+void conn_close_all(void);
 
 /* At the end of a round: sends, and frees what was closed. */
 void conn_sweep(void);

@@ -37,7 +37,7 @@ void identity_print_hello(struct buf *out)
     field_number(out, "protocol", AGENT_PROTOCOL);
     identity_print(out);
     field(out, "features");
-    print_text(out, "[\"ping\",\"echo\",\"info\",\"exec\"]");
+    print_text(out, "[\"ping\",\"echo\",\"info\",\"exec\",\"file\"]");
 }
 
 void identity_restored(const char *id)

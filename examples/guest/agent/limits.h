@@ -29,6 +29,7 @@ enum {
     TRANSFERS_OF_CONN = 64,
     CHUNK_MAX = 512 << 10, /* of a file, in one message */
     ENTRIES_MAX = 1000,    /* of a directory, in one answer */
+    LIST_BYTES = 1 << 20,  /* or when the answer is so long */
     WORKERS_MAX = 64,      /* processes of the agent's own, for what may wait for a disk */
 
     HOOKS_MAX = 64,

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "process.h"
 #include "spawn.h"
+#include "transfer.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -40,6 +41,7 @@ static bool start_listening(void)
 static void after_round(void)
 {
     process_sweep();
+    transfer_sweep();
     conn_sweep();
 }
 
@@ -59,11 +61,14 @@ int main(int argc, char **argv)
         return 1;
     }
     process_init();
+    transfer_init();
     if (!start_listening()) {
         return 1;
     }
     log_line("listening");
     loop_run(after_round);
+    conn_close_all();
     process_kill_all();
+    after_round();
     return 0;
 }

@@ -33,6 +33,16 @@ static const struct method methods[] = {
     { "exec.wait", method_exec_wait },
     { "exec.attach", method_exec_attach },
     { "exec.list", method_exec_list },
+    { "file.get", method_file_get },
+    { "file.read", method_file_read },
+    { "file.put", method_file_put },
+    { "file.write", method_file_write },
+    { "file.commit", method_file_commit },
+    { "file.close", method_file_close },
+    { "file.stat", method_file_stat },
+    { "file.list", method_file_list },
+    { "file.mkdir", method_file_mkdir },
+    { "file.remove", method_file_remove },
 };
 
 const struct method *method_find(struct json name)

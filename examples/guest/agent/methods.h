@@ -24,4 +24,17 @@ void method_exec_wait(struct call *call, struct args *args);
 void method_exec_attach(struct call *call, struct args *args);
 void method_exec_list(struct call *call, struct args *args);
 
+void method_file_get(struct call *call, struct args *args);
+void method_file_read(struct call *call, struct args *args);
+
+void method_file_put(struct call *call, struct args *args);
+void method_file_write(struct call *call, struct args *args);
+void method_file_commit(struct call *call, struct args *args);
+void method_file_close(struct call *call, struct args *args);
+
+void method_file_stat(struct call *call, struct args *args);
+void method_file_list(struct call *call, struct args *args);
+void method_file_mkdir(struct call *call, struct args *args);
+void method_file_remove(struct call *call, struct args *args);
+
 #endif
