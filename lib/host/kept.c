@@ -27,8 +27,17 @@ enum { PATIENCE_MS = 3000 };
 #define OF_EXIT(w)                                                                                 \
     ((struct fcsnap_vm *)((char *)(w)-offsetof(struct fcsnap_vm, process.exit_watch)))
 
+/* One that should have ended long ago: the end of the VM shall not wait for it. */
+static void end_launcher(const struct kept *kept)
+{
+    if (kept->launched.set) {
+        (void)!pidfd_kill(kept->launched.fd, 0);
+    }
+}
+
 static void be_patient(struct fcsnap_vm *vm)
 {
+    end_launcher(&vm->kept);
     if (!vm->kept.patience.set) {
         reactor_timer(vm->host->reactor, &vm->kept.patience, clock_ns() + PATIENCE_MS * NS_PER_MS);
     }
@@ -55,6 +64,7 @@ static void link_ended(struct fcsnap_vm *vm)
     reactor_timer_clear(vm->host->reactor, &kept->patience);
     reactor_unwatch(vm->host->reactor, &kept->link);
     fs_close(&kept->link.fd);
+    end_launcher(kept);
     vm->left = vm->left && !kept->told_end;
     if (!kept->told_end && !vm->left && kept->failed.code == 0) {
         err_set(FCSNAP_EDIED, "the keeper of the VM ended too early");
@@ -128,6 +138,7 @@ static int take_hello(struct fcsnap_vm *vm, const struct keeper_message *message
     }
     process_adopt(process, message->values[0], fds[HELLO_PROCESS], fds[HELLO_DIRECTORY],
                   fds[HELLO_CONSOLE]);
+    vm_spawned(vm);
     kept->keeper_pidfd = fds[HELLO_KEEPER];
     fs_close(&fds[HELLO_COUNTS]);
     packet->fd_count = 0;

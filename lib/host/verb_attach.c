@@ -64,12 +64,6 @@ static int hello_step(struct fcsnap_op *op)
     vm_enlist(vm);
     vm_watch(vm, &attach->start.watcher, op);
     rc = kept_attach(vm, &attach->link_fd);
-    if (rc == 0) {
-        pthread_mutex_lock(&vm->mutex);
-        vm->process_open = true;
-        pthread_mutex_unlock(&vm->mutex);
-        vm_reached(vm, VM_PHASE_SPAWNED);
-    }
     if (rc == FCSNAP_EDIED) {
         return vm->kept.hello ? STEP_DONE : no_keeper(attach);
     }

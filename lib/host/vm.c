@@ -427,21 +427,26 @@ void vm_enlist(struct fcsnap_vm *vm)
     }
 }
 
-int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
+void vm_spawned(struct fcsnap_vm *vm)
 {
-    struct process *process = &vm->process;
-    int rc;
-
-    vm_enlist(vm);
-    rc = vm->kept.wanted ? kept_spawn(vm, op)
-                         : process_start(process, vm->host->spawner, vm->host->firecracker, op);
-    if (rc != 0 && !process->exit_watch.set) {
-        return rc;
-    }
     pthread_mutex_lock(&vm->mutex);
     vm->process_open = true;
     pthread_mutex_unlock(&vm->mutex);
     vm_reached(vm, VM_PHASE_SPAWNED);
+}
+
+int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    int rc;
+
+    vm_enlist(vm);
+    if (vm->kept.wanted) {
+        return kept_spawn(vm, op);
+    }
+    rc = process_start(&vm->process, vm->host->spawner, vm->host->firecracker, op);
+    if (rc == 0 || vm->process.exit_watch.set) {
+        vm_spawned(vm);
+    }
     return rc;
 }
 

@@ -163,6 +163,9 @@ void vm_enlist(struct fcsnap_vm *vm);
 /* Start the process; STEP_WAIT until it runs. */
 int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
 
+/* The process runs: from here on it can be killed. */
+void vm_spawned(struct fcsnap_vm *vm);
+
 /* End the process and wait until nothing is left; STEP_WAIT until then. For undo tables. */
 int vm_end(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
 

@@ -485,6 +485,34 @@ static void test_cannot_start(void **state)
     expect_no_boot(FCSNAP_EDIED, "exit status 0");
 }
 
+/* Whoever starts the keeper and does not end then, with the link or without, or starts none. */
+static void test_launcher_stays(void **state)
+{
+    static const struct {
+        const char *before;
+        const char *after;
+    } scripts[] = { { "", "</dev/null" }, { "", "" }, { ": ", "" } };
+    fcsnap_config *config = detached_config();
+    char path[300];
+    fcsnap_vm *vm;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/keeper", bed.dir);
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+        char script[400];
+        int size = snprintf(script, sizeof(script), "#!/bin/sh\n%s%s \"$@\"\nexec sleep 1000 %s\n",
+                            scripts[i].before, getenv("FCSNAP_KEEPER"), scripts[i].after);
+
+        write_file(path, script, (size_t)size, 0700);
+        reopen(NULL, path);
+        CHECK_ERR(fcsnap_vm_boot(bed.host, config, SHORT_MS, &vm), FCSNAP_ETIMEDOUT,
+                  "starting Firecracker");
+        unlink(path);
+        expect_nothing();
+    }
+    fcsnap_config_free(config);
+}
+
 static void test_limit_anywhere(void **state)
 {
     static const char *const places[] = { "boot.spawn", "boot.api",       "boot.version",
@@ -537,23 +565,15 @@ static void test_program_killed_anywhere(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_outlives_in_file),
-        BED_TEST(test_outlives_in_lazy),
-        BED_TEST(test_eager_is_populated),
-        BED_TEST(test_handed_on),
-        BED_TEST(test_ended_alone),
-        BED_TEST(test_one_at_a_time),
-        BED_TEST(test_not_detached),
-        BED_TEST(test_keeper_killed),
-        BED_TEST(test_keeper_killed_alone),
-        BED_TEST(test_keeper_stopped),
-        BED_TEST(test_killed_and_given_up),
-        BED_TEST(test_closed_in_a_capture),
-        BED_TEST(test_page_lost),
-        BED_TEST(test_keeper_ends_well),
-        BED_TEST(test_cannot_start),
-        BED_TEST(test_limit_anywhere),
-        BED_TEST(test_program_killed_anywhere),
+        BED_TEST(test_outlives_in_file),    BED_TEST(test_outlives_in_lazy),
+        BED_TEST(test_eager_is_populated),  BED_TEST(test_handed_on),
+        BED_TEST(test_ended_alone),         BED_TEST(test_one_at_a_time),
+        BED_TEST(test_not_detached),        BED_TEST(test_keeper_killed),
+        BED_TEST(test_keeper_killed_alone), BED_TEST(test_keeper_stopped),
+        BED_TEST(test_killed_and_given_up), BED_TEST(test_closed_in_a_capture),
+        BED_TEST(test_page_lost),           BED_TEST(test_keeper_ends_well),
+        BED_TEST(test_cannot_start),        BED_TEST(test_launcher_stays),
+        BED_TEST(test_limit_anywhere),      BED_TEST(test_program_killed_anywhere),
     };
 
     if (argc > 1) {
