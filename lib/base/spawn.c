@@ -30,6 +30,8 @@ struct spawner {
     struct spawn **last;
     bool stopping;
     char *stack;
+    struct spawn *current; /* what the thread is at */
+    int child_pidfd;       /* of the child that shares our memory, else -1; the kernel sets it */
 };
 
 /* What the child needs; it shares our memory, so errnum comes back in it. */
@@ -122,11 +124,15 @@ extern int __clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
 static int start_child(struct spawner *spawner, struct spawn *spawn, struct child *child)
 {
     pid_t pid = clone(run_child, spawner->stack + STACK_SIZE,
-                      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, child, &spawn->pidfd);
+                      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, child, &spawner->child_pidfd);
+    int errnum = errno;
 
+    pthread_mutex_lock(&spawner->mutex);
+    spawn->pidfd = pid < 0 ? -1 : spawner->child_pidfd;
+    spawner->child_pidfd = -1;
+    pthread_mutex_unlock(&spawner->mutex);
     if (pid < 0) {
-        spawn->pidfd = -1;
-        return err_sys(errno, "starting a process");
+        return err_sys(errnum, "starting a process");
     }
     spawn->pid = pid;
     if (child->errnum != 0) {
@@ -172,10 +178,29 @@ static int start(struct spawner *spawner, struct spawn *spawn)
     return rc;
 }
 
-static void handle(struct spawner *spawner, struct spawn *spawn)
+/* With the mutex held. */
+static void unlink_at(struct spawner *spawner, struct spawn **at)
+{
+    *at = (*at)->next;
+    if (*at == NULL) {
+        spawner->last = at;
+    }
+}
+
+static void end(struct spawn *spawn)
 {
     struct fcsnap_op *op = spawn->op;
 
+    if (spawn->rc < 0) {
+        err_save(&spawn->error);
+    }
+    atomic_store(&spawn->done, true);
+    op_wake(op);
+    op_unref(op);
+}
+
+static void handle(struct spawner *spawner, struct spawn *spawn)
+{
     spawn->pidfd = -1;
     spawn->rc = spawn->prepare != NULL ? spawn->prepare(spawn) : 0;
     if (spawn->rc == 0) {
@@ -184,12 +209,19 @@ static void handle(struct spawner *spawner, struct spawn *spawn)
     if (spawn->rc == 0) {
         spawn->rc = start(spawner, spawn);
     }
-    if (spawn->rc < 0) {
-        err_save(&spawn->error);
+    end(spawn);
+}
+
+/* With the mutex held: the first of the queue, or NULL. */
+static struct spawn *next_spawn(struct spawner *spawner)
+{
+    struct spawn *spawn = spawner->first;
+
+    spawner->current = spawn;
+    if (spawn != NULL) {
+        unlink_at(spawner, &spawner->first);
     }
-    atomic_store(&spawn->done, true);
-    op_wake(op);
-    op_unref(op);
+    return spawn;
 }
 
 static void *run(void *arg)
@@ -202,17 +234,14 @@ static void *run(void *arg)
         while (spawner->first == NULL && !spawner->stopping) {
             pthread_cond_wait(&spawner->cond, &spawner->mutex);
         }
-        spawn = spawner->first;
+        spawn = next_spawn(spawner);
         if (spawn == NULL) {
             break;
-        }
-        spawner->first = spawn->next;
-        if (spawner->first == NULL) {
-            spawner->last = &spawner->first;
         }
         pthread_mutex_unlock(&spawner->mutex);
         handle(spawner, spawn);
         pthread_mutex_lock(&spawner->mutex);
+        spawner->current = NULL;
     }
     pthread_mutex_unlock(&spawner->mutex);
     return NULL;
@@ -228,6 +257,7 @@ int spawner_new(struct spawner **out)
         return err_nomem();
     }
     spawner->last = &spawner->first;
+    spawner->child_pidfd = -1;
     spawner->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (spawner->stack == MAP_FAILED) {
@@ -280,6 +310,42 @@ int spawn_run(struct spawner *spawner, struct spawn *spawn, struct fcsnap_op *op
         return STEP_WAIT;
     }
     return spawn->rc < 0 ? err_load(&spawn->error) : STEP_DONE;
+}
+
+/* True if it was in the queue still. */
+static bool take_back(struct spawner *spawner, struct spawn *spawn)
+{
+    struct spawn **at = &spawner->first;
+
+    while (*at != NULL && *at != spawn) {
+        at = &(*at)->next;
+    }
+    if (*at == NULL) {
+        return false;
+    }
+    unlink_at(spawner, at);
+    return true;
+}
+
+void spawn_abandon(struct spawner *spawner, struct spawn *spawn)
+{
+    bool unbegun;
+
+    if (spawn_settle(spawn) == STEP_DONE) {
+        return;
+    }
+    pthread_mutex_lock(&spawner->mutex);
+    unbegun = take_back(spawner, spawn);
+    if (spawner->current == spawn) {
+        int pidfd = __atomic_load_n(&spawner->child_pidfd, __ATOMIC_RELAXED);
+
+        (void)!(pidfd < 0 ? 0 : pidfd_kill(pidfd, 0));
+    }
+    pthread_mutex_unlock(&spawner->mutex);
+    if (unbegun) {
+        spawn->rc = err_set(FCSNAP_ECANCELED, "%s: not started any more", spawn->path);
+        end(spawn);
+    }
 }
 
 int spawn_settle(const struct spawn *spawn)

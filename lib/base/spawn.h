@@ -45,6 +45,13 @@ void spawner_free(struct spawner *spawner);
 /* Start it once; STEP_WAIT until it is done, then its result. */
 int spawn_run(struct spawner *spawner, struct spawn *spawn, struct fcsnap_op *op) MUST_CHECK;
 
+/*
+ * Of the reactor: nobody waits for it any more. It ends unbegun if it can, and
+ * a child that has not got to its program yet, as one that was stopped on the
+ * way, is killed. Asked once it may be too early: until it is done, ask again.
+ */
+void spawn_abandon(struct spawner *spawner, struct spawn *spawn);
+
 /* STEP_WAIT while it goes on, else 0. */
 int spawn_settle(const struct spawn *spawn) MUST_CHECK;
 

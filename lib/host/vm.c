@@ -22,6 +22,7 @@
 /* How long a cut API connection may be the sign of a process that is about to be gone. */
 enum { REMOVALS = 10, REMOVE_AGAIN_NS = 20 * NS_PER_MS };
 enum { LOST_NS = 1000 * NS_PER_MS };
+enum { ABANDON_AGAIN_NS = 10 * NS_PER_MS };
 
 void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op)
 {
@@ -450,11 +451,20 @@ int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
     return rc;
 }
 
-/* A start that was interrupted is seen through, so that nothing of it is lost. */
+/*
+ * A start that was interrupted is seen through, so that nothing of it is lost,
+ * but not waited for: its child may have been stopped before it was a program.
+ */
 static int settle_start(struct fcsnap_vm *vm, struct fcsnap_op *op)
 {
+    struct spawn *spawn = vm->kept.wanted ? &vm->kept.launcher : &vm->process.spawn;
+
     if (vm->process.pidfd >= 0) {
         return STEP_DONE;
+    }
+    spawn_abandon(vm->host->spawner, spawn);
+    if (spawn_settle(spawn) == STEP_WAIT) {
+        op_wake_at(op, clock_ns() + ABANDON_AGAIN_NS);
     }
     return vm->kept.wanted ? kept_settle(vm, op) : vm_spawn(vm, op);
 }

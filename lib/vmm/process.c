@@ -44,10 +44,8 @@ static int make_directory(struct process *process, int *console_fd)
 static int prepare(struct spawn *spawn)
 {
     struct process *process = (struct process *)((char *)spawn - offsetof(struct process, spawn));
-    int rc;
+    int rc = make_directory(process, &spawn->output_fd);
 
-    spawn->output_fd = -1;
-    rc = make_directory(process, &spawn->output_fd);
     spawn->dir_fd = process->dir_fd;
     return rc;
 }
@@ -126,6 +124,7 @@ int process_start(struct process *process, struct spawner *spawner, const char *
     }
     if (!spawn->started) {
         memcpy(process->argv, argv, sizeof(argv));
+        spawn->output_fd = -1;
         spawn->prepare = prepare;
         spawn->path = firecracker;
         spawn->argv = process->argv;

@@ -4,6 +4,7 @@
 
 #include "base/failpoint.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 /*
@@ -197,6 +198,54 @@ static void test_canceled(void **state)
     stop(vm);
 }
 
+/* The host starts a program of the test instead of Firecracker. */
+static void open_with(const char *program)
+{
+    bed_close();
+    bed.guard = check_guard();
+    CHECK_OK(fcsnap_host_new(&bed.host));
+    CHECK_OK(fcsnap_host_set_state_dir(bed.host, bed.dir));
+    CHECK_OK(fcsnap_host_set_firecracker(bed.host, program));
+    CHECK_OK(fcsnap_host_open(bed.host));
+}
+
+/*
+ * The child is stopped on its way to Firecracker, where it keeps the thread
+ * that starts all of them: a lease on the file holds it there.
+ */
+static void test_stopped_before_exec(void **state)
+{
+    fcsnap_config *config = tiny_config(GUEST_MIB, NULL);
+    char path[300];
+    int64_t began[2];
+    fcsnap_op *op;
+    fcsnap_vm *vm;
+    pid_t pid;
+    int lease;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/program", bed.dir);
+    write_file(path, "#!/bin/true\n", 12, 0700);
+    open_with(path);
+    lease = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(fcntl(lease, F_SETSIG, SIGURG), 0);
+    assert_int_equal(fcntl(lease, F_SETLEASE, F_WRLCK), 0);
+    began[0] = now_ms();
+    CHECK_OK(fcsnap_vm_boot_start(bed.host, config, 2 * DEADLINE, &op));
+    while ((pid = only_child()) == 0) {
+    }
+    kill(pid, SIGSTOP);
+    close(lease);
+    began[1] = now_ms();
+    CHECK_ERR(fcsnap_vm_boot(bed.host, config, DEADLINE, &vm), FCSNAP_ETIMEDOUT, "300 ms");
+    expect_in_time(began[1], DEADLINE);
+    CHECK_ERR(fcsnap_op_wait(op, LIMIT), FCSNAP_ETIMEDOUT, "600 ms");
+    expect_in_time(began[0], 2 * DEADLINE);
+    fcsnap_op_free(op);
+    bed_expect(0);
+    fcsnap_config_free(config);
+}
+
 /* Nobody has to wait for what goes on behind: not who frees, nor who closes. */
 static void test_freed_behind(void **state)
 {
@@ -260,6 +309,7 @@ int main(void)
         BED_TEST(test_stopped_capture),
         BED_TEST(test_paused_stays_paused),
         BED_TEST(test_pause_and_resume),
+        BED_TEST(test_stopped_before_exec),
         BED_TEST(test_freed_behind),
         BED_TEST(test_given_up),
         BED_TEST(test_canceled),

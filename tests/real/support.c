@@ -534,18 +534,6 @@ bool await_gone(pid_t pid, int limit_ms)
     return true;
 }
 
-/* Before that it shares our memory, and to stop it would stop the thread that started it. */
-static bool runs_its_program(pid_t pid)
-{
-    char path[64];
-    char own[PATH_MAX] = "";
-    char its[PATH_MAX] = "";
-
-    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-    return readlink("/proc/self/exe", own, sizeof(own) - 1) > 0 &&
-           readlink(path, its, sizeof(its) - 1) > 0 && strcmp(own, its) != 0;
-}
-
 static void *strike(void *arg)
 {
     struct striker *striker = arg;
@@ -557,9 +545,6 @@ static void *strike(void *arg)
         nap();
     }
     striker->struck = child_beside(striker->spared);
-    if (striker->struck > 0 && !runs_its_program(striker->struck)) {
-        striker->struck = 0;
-    }
     if (striker->struck > 0) {
         kill(striker->struck, striker->signal);
     }

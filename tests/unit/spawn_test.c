@@ -401,6 +401,96 @@ static void test_settle(void **state)
     sem_destroy(&prepare_gate);
 }
 
+/* A program that nobody can begin to read until the lease is given up. */
+static int lease_program(const char *path)
+{
+    static const char text[] = "#!/bin/true\n";
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0700);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, sizeof(text) - 1), (ssize_t)sizeof(text) - 1);
+    close(fd);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    /* Whoever waits is announced by a signal that nobody heeds. */
+    assert_int_equal(fcntl(fd, F_SETSIG, SIGURG), 0);
+    assert_int_equal(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+    return fd;
+}
+
+static pid_t find_child(void)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    pid_t pid = 0;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        if (isdigit((unsigned char)entry->d_name[0]) &&
+            check_parent_of(entry->d_name) == (int)getpid()) {
+            pid = atoi(entry->d_name);
+        }
+    }
+    closedir(dir);
+    return pid;
+}
+
+/* As soon as there is one. */
+static void stop_child(void)
+{
+    int64_t until = deadline_in(10000);
+    siginfo_t info = { 0 };
+    pid_t pid = 0;
+
+    while (pid == 0 && clock_ns() < until) {
+        pid = find_child();
+    }
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT), 0);
+}
+
+static void abandon(void *arg)
+{
+    spawn_abandon(spawner, arg);
+}
+
+/*
+ * A child that is stopped before its program keeps the spawner's thread, and
+ * whoever comes next. It is killed, and who waits leaves the queue.
+ */
+static void test_stopped_before_exec(void **state)
+{
+    struct check_guard guard = check_guard();
+    char path[300];
+    char *argv[] = { path, NULL };
+    struct spawn spawn = { .path = path, .argv = argv, .output_fd = 1 };
+    struct spawn queued = { .path = path, .argv = argv, .output_fd = 1 };
+    struct fcsnap_op *ops[2];
+    int lease;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/program", directory);
+    lease = lease_program(path);
+    spawn.dir_fd = queued.dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ops[0] = step_op_start(reactor, -1, run_spawn, &spawn);
+    stop_child();
+    ops[1] = step_op_start(reactor, -1, run_spawn, &queued);
+    close(lease);
+    assert_false(op_has_ended(ops[0]));
+    on_reactor(reactor, abandon, &queued);
+    CHECK_ERR(op_wait(ops[1], deadline_in(5000)), FCSNAP_ECANCELED, "not started any more");
+    on_reactor(reactor, abandon, &spawn);
+    CHECK_OK(op_wait(ops[0], deadline_in(5000)));
+    assert_int_equal(waitid(P_PIDFD, (id_t)spawn.pidfd, &(siginfo_t){ 0 }, WEXITED), 0);
+    close(spawn.pidfd);
+    close(spawn.dir_fd);
+    op_unref(ops[0]);
+    op_unref(ops[1]);
+    assert_int_equal(unlink(path), 0);
+    CHECK_NO_LEAK(guard);
+}
+
 static void test_failpoint(void **state)
 {
     struct spawn spawn;
@@ -466,6 +556,7 @@ int main(int argc, char **argv)
         TEST(test_no_descriptors),
         TEST(test_prepare_fails),
         TEST(test_settle),
+        TEST(test_stopped_before_exec),
         TEST(test_failpoint),
         TEST(test_kill),
         TEST(test_dies_with_the_spawner),
