@@ -30,7 +30,8 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 	vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host host_recover null op
-# tests/real/NAME_test.c: like unit, with tests/real/support.c and a real Firecracker.
+# tests/real/NAME_test.c: like unit, with these files beside it and a real Firecracker.
+REAL_SUPPORT := bed guest processes
 REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close late lazy lost machine main \
 	race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
@@ -262,21 +263,21 @@ $F/tests/unit/%_test: $F/tests/unit/%_test.o $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
-$F/tests/fake/%_test: $F/tests/fake/%_test.o $F/tests/real/support.o $F/libfcsnap.a
+$F/tests/fake/%_test: $F/tests/fake/%_test.o $(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
 $F/tests/real/lost_test: $F/tests/real/sick_file.o
-$F/tests/real/%_test: $F/tests/real/%_test.o $F/tests/real/support.o $F/libfcsnap.a
+$F/tests/real/%_test: $F/tests/real/%_test.o $(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
 $F/tests/fault/%_test: $F/tests/fault/%_test.o $(FAULT_SUPPORT:%=$F/tests/fault/%.o) \
-		$F/tests/real/support.o $F/libfcsnap.a
+		$(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
-$F/tests/linux/%_test: $F/tests/linux/%_test.o $F/tests/real/support.o $F/libfcsnap.a
+$F/tests/linux/%_test: $F/tests/linux/%_test.o $(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
 
@@ -559,7 +560,7 @@ help:
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $B/lib/host/keeper_main.d $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(FAULT_PROGRAMS) \
 	$(EXAMPLE_PROGRAMS) $(AGENT_PROGRAMS)) $F/tests/agent/support.d \
-	$F/tests/real/support.d $F/tests/real/sick_file.d $(FAULT_SUPPORT:%=$F/tests/fault/%.d) \
+	$(REAL_SUPPORT:%=$F/tests/real/%.d) $F/tests/real/sick_file.d $(FAULT_SUPPORT:%=$F/tests/fault/%.d) \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
 	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)
 -include $(DEPENDENCIES)
