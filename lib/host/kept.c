@@ -46,13 +46,11 @@ static void be_patient(struct fcsnap_vm *vm)
 /* The keeper and Firecracker are gone, and nothing is left to reap: that is the end of the VM. */
 static void check_gone(struct fcsnap_vm *vm)
 {
-    struct process *process = &vm->process;
+    bool open = vm->kept.link.fd >= 0 || vm->kept.launched.set || vm->process.exit_watch.set;
 
-    if (vm->kept.link.fd >= 0 || vm->kept.launched.set || process->exit_watch.set || vm->left) {
-        return;
+    if (!open && !vm->left) {
+        process_end_adopted(&vm->process);
     }
-    process->gone = true;
-    process->exited(process);
 }
 
 /* The keeper hung up: it is gone, or has seen that we left. */

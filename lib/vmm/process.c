@@ -146,6 +146,14 @@ void process_adopt(struct process *process, pid_t pid, int pidfd, int dir_fd, in
     process->console_open = true;
 }
 
+void process_end_adopted(struct process *process)
+{
+    pthread_mutex_lock(&reaping);
+    process->gone = true;
+    pthread_mutex_unlock(&reaping);
+    process->exited(process);
+}
+
 int process_link(const struct process *process, const char *name, const char *target)
 {
     return symlinkat(target, process->dir_fd, name) < 0 ? err_sys(errno, "%s", name) : 0;

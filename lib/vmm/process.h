@@ -38,8 +38,11 @@ void process_init(struct process *process, struct reactor *reactor, int vms_fd);
 int process_start(struct process *process, struct spawner *spawner, const char *firecracker,
                   struct fcsnap_op *op) MUST_CHECK;
 
-/* Take over what another process started. Its end is for the caller to see; descriptors are taken. */
+/* Take over what another process started, with the descriptors. Its end is for the caller to see. */
 void process_adopt(struct process *process, pid_t pid, int pidfd, int dir_fd, int console_fd);
+
+/* That end was seen: calls exited(). Of the reactor. */
+void process_end_adopted(struct process *process);
 
 /* Give a file of the caller a name in the directory. Blocks: for workers. */
 int process_link(const struct process *process, const char *name, const char *target) MUST_CHECK;
