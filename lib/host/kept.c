@@ -127,7 +127,7 @@ static int take_hello(struct fcsnap_vm *vm, const struct keeper_message *message
     int *fds = packet->fds;
     int rc;
 
-    if (kept->hello || packet->fd_count != HELLO_FDS) {
+    if (kept->phase != KEPT_SILENT || packet->fd_count != HELLO_FDS) {
         return err_set(FCSNAP_EPROTO, "the keeper's first message is malformed");
     }
     rc = map_counts(vm, fds[HELLO_COUNTS]);
@@ -142,8 +142,19 @@ static int take_hello(struct fcsnap_vm *vm, const struct keeper_message *message
     packet->fd_count = 0;
     process->exit_watch = (struct watch){ .fd = process->pidfd, .fire = exit_fired };
     rc = reactor_watch(vm->host->reactor, &process->exit_watch, EPOLLIN);
-    kept->hello = rc == 0;
+    if (rc == 0) {
+        kept->phase = kept->attached ? KEPT_KEEPS : KEPT_STARTED;
+    }
     return rc;
+}
+
+static int advance(struct kept *kept, enum kept_phase from, enum kept_phase to)
+{
+    if (kept->phase != from) {
+        return err_set(FCSNAP_EPROTO, "the keeper answers what it was not asked");
+    }
+    kept->phase = to;
+    return 0;
 }
 
 static void take_end(struct fcsnap_vm *vm, const struct keeper_message *message)
@@ -164,11 +175,9 @@ static int take(struct fcsnap_vm *vm, const struct keeper_message *message, stru
         keeper_error(message, &vm->kept.failed);
         return 0;
     case KEEPER_SERVING:
-        vm->kept.serving = true;
-        return 0;
+        return advance(&vm->kept, KEPT_ASKED_TO_SERVE, KEPT_SERVES);
     case KEEPER_KEPT:
-        vm->kept.keeps = true;
-        return 0;
+        return advance(&vm->kept, KEPT_ASKED_TO_KEEP, KEPT_KEEPS);
     case KEEPER_CONNECTED:
         vm_reached(vm, VM_PHASE_DESCRIPTOR_RECEIVED);
         return 0;
@@ -235,7 +244,6 @@ void kept_init(struct fcsnap_vm *vm)
 {
     struct kept *kept = &vm->kept;
 
-    atomic_init(&kept->killed, false);
     kept->link = (struct watch){ .fd = -1, .fire = link_fired };
     kept->launched = (struct watch){ .fd = -1, .fire = launcher_ended };
     kept->keeper_pidfd = -1;
@@ -320,7 +328,7 @@ int kept_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
         return rc;
     }
     /* Nobody but us reaps the launcher, and then there is nothing left of it to see. */
-    return await(vm, kept->hello && !kept->launched.set);
+    return await(vm, kept->phase != KEPT_SILENT && !kept->launched.set);
 }
 
 int kept_attach(struct fcsnap_vm *vm, int *fd)
@@ -329,25 +337,24 @@ int kept_attach(struct fcsnap_vm *vm, int *fd)
     int rc = 0;
 
     if (*fd >= 0) {
+        kept->attached = true;
         kept->link.fd = *fd;
         *fd = -1;
         rc = reactor_watch(vm->host->reactor, &kept->link, EPOLLIN);
     }
-    /* It keeps the VM already: who attaches only leaves. */
-    kept->keeps = true;
-    return rc < 0 ? rc : await(vm, kept->hello);
+    return rc < 0 ? rc : await(vm, kept->phase == KEPT_KEEPS);
 }
 
 int kept_serve(struct fcsnap_vm *vm, int snapshot_fd, enum session_mode mode)
 {
     struct keeper_message message = { .kind = KEEPER_SERVE, .values = { (int32_t)mode } };
     struct packet packet;
-    int rc = await(vm, vm->kept.serving);
+    int rc = await(vm, vm->kept.phase == KEPT_SERVES);
 
-    if (rc != STEP_WAIT || vm->kept.asked_to_serve) {
+    if (rc != STEP_WAIT || vm->kept.phase == KEPT_ASKED_TO_SERVE) {
         return rc;
     }
-    vm->kept.asked_to_serve = true;
+    vm->kept.phase = KEPT_ASKED_TO_SERVE;
     keeper_pack(&message, &packet);
     packet.fds[0] = snapshot_fd;
     packet.fd_count = 1;
@@ -362,17 +369,22 @@ static int save_work(struct job *job)
 
 int kept_keep(struct fcsnap_vm *vm, struct fcsnap_op *op)
 {
-    int rc = await(vm, !vm->kept.wanted || vm->kept.keeps);
+    int rc = await(vm, !vm->detached || vm->kept.phase == KEPT_KEEPS);
 
     if (rc != STEP_WAIT) {
         return rc;
     }
     rc = job_run(vm->host->workers, &vm->kept.save_job, op, save_work, vm);
-    if (rc == 0 && !vm->kept.asked_to_keep) {
-        vm->kept.asked_to_keep = true;
+    if (rc == 0 && vm->kept.phase != KEPT_ASKED_TO_KEEP) {
+        vm->kept.phase = KEPT_ASKED_TO_KEEP;
         rc = keeper_tell(vm->kept.link.fd, KEEPER_KEEP, 0, 0);
     }
     return rc < 0 ? rc : STEP_WAIT;
+}
+
+bool kept_goes_on(const struct fcsnap_vm *vm)
+{
+    return vm->kept.attached || vm->kept.phase == KEPT_KEEPS;
 }
 
 static void hang_up(struct fcsnap_vm *vm)
@@ -388,7 +400,7 @@ int kept_settle(struct fcsnap_vm *vm, struct fcsnap_op *op)
 {
     struct kept *kept = &vm->kept;
 
-    if (kept->hello || !kept->launcher.started) {
+    if (kept->phase != KEPT_SILENT || !kept->launcher.started) {
         return STEP_DONE;
     }
     /* A start that was interrupted is seen through, so that nothing of it is lost. */
@@ -401,7 +413,7 @@ int kept_settle(struct fcsnap_vm *vm, struct fcsnap_op *op)
 
 int kept_leave(struct fcsnap_vm *vm)
 {
-    if (!vm->kept.hello && vm->kept.link.fd >= 0) {
+    if (vm->kept.phase == KEPT_SILENT && vm->kept.link.fd >= 0) {
         link_ended(vm); /* it has not looked at us yet */
     }
     hang_up(vm);

@@ -13,13 +13,20 @@
 struct fcsnap_vm;
 struct fcsnap_op;
 
-/*
- * Our side of the keeper of a detached VM: see keeper.h. All of the reactor,
- * but what is said to be otherwise.
- */
+/* How far we came with the keeper. */
+enum kept_phase {
+    KEPT_SILENT, /* it has not spoken yet */
+    KEPT_STARTED,
+    KEPT_ASKED_TO_SERVE,
+    KEPT_SERVES,
+    KEPT_ASKED_TO_KEEP,
+    KEPT_KEEPS, /* and the first, with who attached */
+};
+
+/* Our side of the keeper of a detached VM: see keeper.h. All of the reactor. */
 struct kept {
-    bool wanted;        /* the VM is, or becomes, detached; constant, any thread */
-    atomic_bool killed; /* any thread: so its end is waited for, not left to others */
+    enum kept_phase phase;
+    bool attached; /* so it keeps the VM, before it speaks too */
 
     struct spawn launcher; /* which ends at once: the keeper is its child */
     char *argv[4];
@@ -29,13 +36,8 @@ struct kept {
     struct timer patience; /* with a keeper that does not tell of the end */
 
     struct err failed; /* code 0: it did not */
-    bool hello;
-    bool serving;
-    bool asked_to_serve;
-    bool asked_to_keep;
-    bool hung_up;
-    bool keeps;
-    bool told_end;
+    bool hung_up;      /* we; it ends, or waits for another */
+    bool told_end;     /* it; now it hangs up */
     struct job save_job;
 };
 
@@ -51,8 +53,11 @@ int kept_attach(struct fcsnap_vm *vm, int *fd) MUST_CHECK;
 /* Let it serve the memory of the snapshot in a directory; STEP_WAIT until it does. */
 int kept_serve(struct fcsnap_vm *vm, int snapshot_fd, enum session_mode mode) MUST_CHECK;
 
-/* Save what who attaches needs, and let it keep the VM, if that is wanted; STEP_WAIT until done. */
+/* Save what who attaches needs, and let it keep the VM, if it has one; STEP_WAIT until done. */
 int kept_keep(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
+
+/* The VM goes on when we leave it. */
+bool kept_goes_on(const struct fcsnap_vm *vm);
 
 /* Of a start that failed: STEP_WAIT until Firecracker can be killed, or nothing is left of it. */
 int kept_settle(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;

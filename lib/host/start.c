@@ -18,7 +18,7 @@ int start_init(struct start *start, const struct verb *verb, struct fcsnap_host 
     int rc = vm_new(host, &start->vm);
 
     if (rc == 0) {
-        start->vm->kept.wanted = detached;
+        start->vm->detached = detached;
         start->host = host;
         host_ref(host);
         result_init(&start->op, verb, host, timeout_ms);

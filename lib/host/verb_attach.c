@@ -65,7 +65,7 @@ static int hello_step(struct fcsnap_op *op)
     vm_watch(vm, &attach->start.watcher, op);
     rc = kept_attach(vm, &attach->link_fd);
     if (rc == FCSNAP_EDIED) {
-        return vm->kept.hello ? STEP_DONE : no_keeper(attach);
+        return vm->kept.phase != KEPT_SILENT ? STEP_DONE : no_keeper(attach);
     }
     return rc;
 }

@@ -171,8 +171,8 @@ static int image_step(struct fcsnap_op *op)
     if (!is_paged(restore)) {
         return STEP_DONE;
     }
-    return vm->kept.wanted ? kept_serve(vm, restore->snapshot->dir_fd, session_mode(restore))
-                           : open_session(restore);
+    return vm->detached ? kept_serve(vm, restore->snapshot->dir_fd, session_mode(restore))
+                        : open_session(restore);
 }
 
 static int make_body(struct restore_op *restore)

@@ -87,7 +87,7 @@ void vm_kill(struct fcsnap_vm *vm)
     if (!host_is_ours(vm->host)) {
         return;
     }
-    atomic_store(&vm->kept.killed, true);
+    atomic_store(&vm->killed, true);
     pthread_mutex_lock(&vm->mutex);
     if (vm->process_open) {
         process_kill(&vm->process);
@@ -97,7 +97,7 @@ void vm_kill(struct fcsnap_vm *vm)
 
 void vm_fail(struct fcsnap_vm *vm, const struct err *reason)
 {
-    atomic_store(&vm->kept.killed, true);
+    atomic_store(&vm->killed, true);
     pthread_mutex_lock(&vm->mutex);
     if (vm->fault.code == 0 && vm->state != FCSNAP_VM_EXITED) {
         vm->fault = *reason;
@@ -304,9 +304,9 @@ static void leave(struct task *task)
 {
     struct fcsnap_vm *vm = OF_LEAVE(task);
 
-    if (!vm->kept.keeps) {
+    if (!kept_goes_on(vm)) {
         vm_kill(vm);
-    } else if (!vm->ending && !vm->leaving && !atomic_load(&vm->kept.killed)) {
+    } else if (!vm->ending && !vm->leaving && !atomic_load(&vm->killed)) {
         vm->leaving = true;
         op_start(&vm->teardown);
         op_unref(&vm->teardown);
@@ -316,7 +316,7 @@ static void leave(struct task *task)
 
 void vm_give_up(struct fcsnap_vm *vm, void (*post)(struct fcsnap_host *, struct task *))
 {
-    if (!vm->kept.wanted) {
+    if (!vm->detached) {
         vm_kill(vm);
     } else if (!atomic_exchange(&vm->leave_asked, true)) {
         vm_ref(vm);
@@ -373,6 +373,7 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
     atomic_init(&vm->ended, false);
     atomic_init(&vm->left, false);
     atomic_init(&vm->leave_asked, false);
+    atomic_init(&vm->killed, false);
     for (int i = 0; i < VM_PHASE_COUNT; i++) {
         atomic_init(&vm->phases[i], 0);
     }
@@ -441,7 +442,7 @@ int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
     int rc;
 
     vm_enlist(vm);
-    if (vm->kept.wanted) {
+    if (vm->detached) {
         return kept_spawn(vm, op);
     }
     rc = process_start(&vm->process, vm->host->spawner, vm->host->firecracker, op);
@@ -457,7 +458,7 @@ int vm_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
  */
 static int settle_start(struct fcsnap_vm *vm, struct fcsnap_op *op)
 {
-    struct spawn *spawn = vm->kept.wanted ? &vm->kept.launcher : &vm->process.spawn;
+    struct spawn *spawn = vm->detached ? &vm->kept.launcher : &vm->process.spawn;
 
     if (vm->process.pidfd >= 0) {
         return STEP_DONE;
@@ -466,7 +467,7 @@ static int settle_start(struct fcsnap_vm *vm, struct fcsnap_op *op)
     if (spawn_settle(spawn) == STEP_WAIT) {
         op_wake_at(op, clock_ns() + ABANDON_AGAIN_NS);
     }
-    return vm->kept.wanted ? kept_settle(vm, op) : vm_spawn(vm, op);
+    return vm->detached ? kept_settle(vm, op) : vm_spawn(vm, op);
 }
 
 int vm_end(struct fcsnap_vm *vm, struct fcsnap_op *op)

@@ -67,6 +67,7 @@ struct fcsnap_vm {
     struct fcsnap_vm **list_at;
     struct event_node event;
     int64_t began_ns;
+    bool detached; /* it is, or becomes it, with a keeper */
     atomic_llong phases[VM_PHASE_COUNT];
 
     /* Of the reactor. */
@@ -88,6 +89,7 @@ struct fcsnap_vm {
     struct task session_closed;
     struct task leave_task;
     atomic_bool leave_asked; /* any thread */
+    atomic_bool killed;      /* so its end is waited for, not left to a keeper; any thread */
     bool leaving;            /* the teardown was started to leave a detached VM to its keeper */
     atomic_bool left;        /* and did: the VM goes on; any thread reads it */
     bool ending;             /* no more requests: it is gone, or left */

@@ -154,7 +154,7 @@ static int describe(struct fcsnap_vm *vm, json *root)
     rc = rc < 0 ? rc : json_set_string(root, "id", vm->process.id);
     rc = rc < 0 ? rc : json_set_i64(root, "pid", vm->process.pid);
     rc = rc < 0 ? rc : json_set_string(root, "state", state_names[vm->state]);
-    rc = rc < 0 ? rc : json_set_bool(root, "detached", vm->kept.wanted);
+    rc = rc < 0 ? rc : json_set_bool(root, "detached", vm->detached);
     rc = rc < 0 ? rc : json_set_string(root, "firecracker", vm->features.text);
     rc = rc < 0 ? rc
                 : json_set_string(root, "origin", vm->snapshot_id[0] != '\0' ? "restore" : "boot");

@@ -4,6 +4,7 @@
 
 #include "base/failpoint.h"
 #include "base/id.h"
+#include "host/keeper_message.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,6 +134,12 @@ static int be_program(char *argument)
     printf("%s", fcsnap_vm_id(vm));
     fflush(stdout);
     _exit(0);
+}
+
+/* As a keeper, which is started with an id and a program. */
+static int be_keeper(void)
+{
+    return keeper_tell(STDIN_FILENO, KEEPER_KEPT, 0, 0) < 0;
 }
 
 /* Run it to its end; gives what it told. */
@@ -481,6 +488,8 @@ static void test_cannot_start(void **state)
     expect_no_boot(FCSNAP_ESPAWN, "/nonexistent/keeper");
     reopen(NULL, "/bin/true");
     expect_no_boot(FCSNAP_EDIED, "ended too early");
+    reopen(NULL, "/proc/self/exe");
+    expect_no_boot(FCSNAP_EPROTO, "what it was not asked");
     reopen("/bin/true", NULL);
     expect_no_boot(FCSNAP_EDIED, "exit status 0");
 }
@@ -577,7 +586,7 @@ int main(int argc, char **argv)
     };
 
     if (argc > 1) {
-        return be_program(argv[1]);
+        return argc == 3 ? be_keeper() : be_program(argv[1]);
     }
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
 }
