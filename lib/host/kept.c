@@ -70,8 +70,8 @@ static void link_ended(struct fcsnap_vm *vm)
         kept->failed = reason;
         vm_fail(vm, &reason);
     }
-    if (vm->leaving) {
-        op_wake(&vm->teardown);
+    if (vm->teardown.leaving) {
+        op_wake(&vm->teardown.op);
     }
     check_gone(vm);
     vm_wake(vm);

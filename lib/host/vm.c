@@ -3,8 +3,6 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "host/rpc.h"
-#include "vmm/http.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -14,14 +12,10 @@
 #define OF_PROCESS(p)    ((struct fcsnap_vm *)((char *)(p)-offsetof(struct fcsnap_vm, process)))
 #define OF_OBSERVER(o)   ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, observer)))
 #define OF_PAGER_TASK(t) ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, pager_task)))
-#define OF_CLOSED(t)     ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, session_closed)))
-#define OF_TEARDOWN(o)   ((struct fcsnap_vm *)((char *)(o)-offsetof(struct fcsnap_vm, teardown)))
-#define OF_LEAVE(t)      ((struct fcsnap_vm *)((char *)(t)-offsetof(struct fcsnap_vm, leave_task)))
-#define OF_REMOVE(j)     ((struct fcsnap_vm *)((char *)(j)-offsetof(struct fcsnap_vm, remove_job)))
 
 /* How long a cut API connection may be the sign of a process that is about to be gone. */
-enum { REMOVALS = 10, REMOVE_AGAIN_NS = 20 * NS_PER_MS };
 enum { LOST_NS = 1000 * NS_PER_MS };
+
 enum { ABANDON_AGAIN_NS = 10 * NS_PER_MS };
 
 void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op)
@@ -141,144 +135,6 @@ int vm_died(struct fcsnap_vm *vm)
     return err_set(FCSNAP_EDIED, "Firecracker ended with %s; its last line: \"%s\"", end, line);
 }
 
-/* The teardown: leave it to its keeper, or close the session and remove the directory. */
-
-/* No more requests; who waits for an answer runs once more, before the API goes. */
-static void begin_end(struct fcsnap_vm *vm)
-{
-    vm->ending = true;
-    api_drain(&vm->api);
-    vm_wake(vm);
-    vm_close_channels(vm, NULL);
-}
-
-/* In its turn, so that no call is cut short; unless it ended meanwhile. */
-static int leave_step(struct fcsnap_op *op)
-{
-    struct fcsnap_vm *vm = OF_TEARDOWN(op);
-
-    if (!vm->leaving) {
-        return STEP_DONE;
-    }
-    if (!vm->ending) {
-        if (slot_take(vm, op) == STEP_WAIT) {
-            return STEP_WAIT;
-        }
-        vm->left = true;
-        begin_end(vm);
-    }
-    return kept_leave(vm);
-}
-
-static int close_session(struct fcsnap_op *op)
-{
-    struct fcsnap_vm *vm = OF_TEARDOWN(op);
-    struct session *session;
-
-    pthread_mutex_lock(&vm->mutex);
-    session = vm->session;
-    vm->session = NULL;
-    pthread_mutex_unlock(&vm->mutex);
-    if (session != NULL) {
-        vm->session_is_closed = false;
-        session_close(session, vm->host->reactor, &vm->session_closed);
-    }
-    return vm->session_is_closed ? STEP_DONE : STEP_WAIT;
-}
-
-static void session_was_closed(struct task *task)
-{
-    struct fcsnap_vm *vm = OF_CLOSED(task);
-
-    vm->session_is_closed = true;
-    op_wake(&vm->teardown);
-}
-
-static int close_api(struct fcsnap_op *op)
-{
-    struct fcsnap_vm *vm = OF_TEARDOWN(op);
-
-    http_free(vm->api.http);
-    vm->api.http = NULL;
-    return STEP_DONE;
-}
-
-static int remove_work(struct job *job)
-{
-    struct fcsnap_vm *vm = OF_REMOVE(job);
-
-    return process_remove(&vm->process);
-}
-
-static int remove_directory(struct fcsnap_op *op)
-{
-    struct fcsnap_vm *vm = OF_TEARDOWN(op);
-    int rc;
-
-    if (vm->left) {
-        return STEP_DONE;
-    }
-    rc = job_run(vm->host->workers, &vm->remove_job, op, remove_work, NULL);
-    if (rc >= 0) {
-        return rc;
-    }
-    /* A lack of descriptors or memory passes: other VMs end too. */
-    if (++vm->removals < REMOVALS) {
-        job_reset(&vm->remove_job);
-        op_wake_at(op, clock_ns() + REMOVE_AGAIN_NS);
-        return STEP_WAIT;
-    }
-    log_write(&vm->host->log, LOG_ERROR, "VM %s: %s", vm->process.id, fcsnap_last_error());
-    return STEP_DONE;
-}
-
-static void teardown_done(struct fcsnap_op *op)
-{
-    struct fcsnap_vm *vm = OF_TEARDOWN(op);
-
-    vm->ended = true;
-    if (!vm->left) {
-        vm_set_state(vm, FCSNAP_VM_EXITED);
-        event_post(&vm->host->events, &vm->event, EVENT_VM_EXITED);
-    }
-    vm_wake(vm);
-    host_remove_vm(vm->host, vm);
-}
-
-static void teardown_free(struct fcsnap_op *op)
-{
-    vm_unref(OF_TEARDOWN(op));
-}
-
-static const struct verb teardown_verb = {
-    .name = "teardown",
-    .steps =
-        (const struct step[]){
-            { "leave", "leaving the VM to its keeper", leave_step, true },
-            { "session", "closing the memory", close_session, true },
-            { "api", "closing the API", close_api, true },
-            { "remove", "removing the directory", remove_directory, true },
-            { 0 },
-        },
-    .done = teardown_done,
-    .free = teardown_free,
-};
-
-static void start_teardown(struct fcsnap_vm *vm)
-{
-    if (vm->ending) {
-        return;
-    }
-    vm_set_state(vm, FCSNAP_VM_EXITED);
-    begin_end(vm);
-    if (vm->leaving) {
-        op_wake(&vm->teardown); /* it waits for its turn, which nobody needs any more */
-        return;
-    }
-    op_start(&vm->teardown);
-    op_unref(&vm->teardown);
-}
-
 /*
  * Firecracker ends in many ways, and sometimes as if all were well, when the
  * file that it maps is cut or cannot be read: say so, since it does not.
@@ -299,28 +155,13 @@ static void find_lost_memory(struct fcsnap_vm *vm)
     }
 }
 
-/* One that is not kept yet is still being made, which its operation undoes. */
-static void leave(struct task *task)
-{
-    struct fcsnap_vm *vm = OF_LEAVE(task);
-
-    if (!kept_goes_on(vm)) {
-        vm_kill(vm);
-    } else if (!vm->ending && !vm->leaving && !atomic_load(&vm->killed)) {
-        vm->leaving = true;
-        op_start(&vm->teardown);
-        op_unref(&vm->teardown);
-    }
-    vm_unref(vm);
-}
-
 void vm_give_up(struct fcsnap_vm *vm, void (*post)(struct fcsnap_host *, struct task *))
 {
     if (!vm->detached) {
         vm_kill(vm);
     } else if (!atomic_exchange(&vm->leave_asked, true)) {
         vm_ref(vm);
-        post(vm->host, &vm->leave_task);
+        post(vm->host, &vm->teardown.leave);
     }
 }
 
@@ -331,7 +172,7 @@ static void process_exited(struct process *process)
     find_lost_memory(vm);
     source_free(vm->mapped);
     vm->mapped = NULL;
-    start_teardown(vm);
+    teardown_start(vm);
 }
 
 /* What the pager tells; its thread only leaves notes. */
@@ -383,9 +224,6 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
     vm->event.number = host_next_number(host);
     vm->counts = &vm->own_counts;
     kept_init(vm);
-    vm->leave_task.run = leave;
-    vm->session_is_closed = true;
-    vm->session_closed.run = session_was_closed;
     vm->pager_task.run = pager_told;
     vm->observer = (struct session_observer){ .connected = memory_connected,
                                               .populated = memory_populated,
@@ -395,7 +233,7 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
     vm->api.log = &host->log;
     vm->api.vm_id = vm->process.id;
     vm->process.exited = process_exited;
-    op_init(&vm->teardown, &teardown_verb, host->reactor, -1);
+    teardown_init(vm);
     return 0;
 }
 
@@ -479,7 +317,7 @@ int vm_end(struct fcsnap_vm *vm, struct fcsnap_op *op)
         return STEP_WAIT;
     }
     if (process_is_gone(&vm->process)) {
-        start_teardown(vm);
+        teardown_start(vm);
     } else {
         vm_kill(vm);
     }

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "host/host.h"
 #include "host/kept.h"
+#include "host/teardown.h"
 #include "memory/pager.h"
 #include "memory/source.h"
 #include "vmm/api.h"
@@ -68,7 +69,14 @@ struct fcsnap_vm {
     struct event_node event;
     int64_t began_ns;
     bool detached; /* it is, or becomes it, with a keeper */
+
+    /* Any thread. */
     atomic_llong phases[VM_PHASE_COUNT];
+    atomic_bool populated;
+    atomic_bool killed;      /* so its end is waited for, not left to a keeper */
+    atomic_bool leave_asked; /* a task was posted for it */
+    atomic_bool left;        /* to its keeper: the VM goes on */
+    atomic_bool ended;       /* the teardown is done: nothing is left */
 
     /* Of the reactor. */
     struct process process;
@@ -83,18 +91,8 @@ struct fcsnap_vm {
     struct fcsnap_op *slot_last;
     struct vm_watcher *watchers;
     struct fcsnap_rpc *channels;
-    struct fcsnap_op teardown;
-    struct job remove_job;
-    int removals; /* how often it was tried */
-    struct task session_closed;
-    struct task leave_task;
-    atomic_bool leave_asked; /* any thread */
-    atomic_bool killed;      /* so its end is waited for, not left to a keeper; any thread */
-    bool leaving;            /* the teardown was started to leave a detached VM to its keeper */
-    atomic_bool left;        /* and did: the VM goes on; any thread reads it */
-    bool ending;             /* no more requests: it is gone, or left */
-    atomic_bool ended;       /* the teardown is done: nothing is left; any thread reads it */
-    bool session_is_closed;
+    struct teardown teardown;
+    bool ending; /* no more requests: it is gone, or left */
     enum dirty_base base;
     bool tracks_dirty;
     bool has_vsock;
@@ -104,7 +102,6 @@ struct fcsnap_vm {
     /* Of the pager's thread, then of the reactor. */
     struct session_observer observer;
     struct task pager_task;
-    atomic_bool populated;
 
     pthread_mutex_t mutex; /* the rest */
     struct session *session;
