@@ -78,6 +78,10 @@ int packet_receive(int socket, struct packet *packet)
         packet_close(packet);
         return PACKET_END;
     }
+    if ((message.msg_flags & MSG_CTRUNC) != 0 && packet->fd_count < PACKET_FDS) {
+        packet_close(packet);
+        return err_sys(EMFILE, "receiving descriptors");
+    }
     if ((size_t)n != packet->size || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
         packet_close(packet);
         return err_set(FCSNAP_EPROTO, "a message of another size or with too many descriptors");

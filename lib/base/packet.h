@@ -25,7 +25,8 @@ int packet_send(int socket, const struct packet *packet) MUST_CHECK;
 
 /*
  * STEP_WAIT if there is none, PACKET_END at the end. The descriptors are the
- * caller's then: packet_close(). FCSNAP_EPROTO: it has another size.
+ * caller's then: packet_close(). FCSNAP_EPROTO: it has another size;
+ * FCSNAP_ESYSTEM: this process can have no more of them.
  */
 int packet_receive(int socket, struct packet *packet) MUST_CHECK;
 

@@ -6,6 +6,7 @@
 #include "host/keeper_message.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 static int ends[2];
@@ -91,6 +92,27 @@ static void test_malformed(void **state)
     CHECK_NO_LEAK(guard);
 }
 
+/* That there is no room for descriptors in this process is no fault of the other. */
+static void test_no_room(void **state)
+{
+    struct check_guard guard = check_guard();
+    char text[8] = "abc";
+    struct packet packet = {
+        .data = text, .size = sizeof(text), .fds = { STDIN_FILENO, STDERR_FILENO }, .fd_count = 2
+    };
+    struct rlimit before;
+    int rc;
+
+    (void)state;
+    CHECK_OK(packet_send(ends[0], &packet));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 3, before.rlim_max }), 0);
+    rc = packet_receive(ends[1], &packet);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_ERR(rc, FCSNAP_ESYSTEM, "Too many open files");
+    CHECK_NO_LEAK(guard);
+}
+
 /* One that nobody reads is told so, in place of waiting. */
 static void test_full(void **state)
 {
@@ -156,6 +178,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_descriptors, each_setup, each_teardown),
         cmocka_unit_test_setup_teardown(test_end, each_setup, each_teardown),
         cmocka_unit_test_setup_teardown(test_malformed, each_setup, each_teardown),
+        cmocka_unit_test_setup_teardown(test_no_room, each_setup, each_teardown),
         cmocka_unit_test_setup_teardown(test_full, each_setup, each_teardown),
         cmocka_unit_test_setup_teardown(test_messages, each_setup, each_teardown),
         cmocka_unit_test_setup_teardown(test_strange_messages, each_setup, each_teardown),
