@@ -57,19 +57,22 @@ static void check_gone(struct fcsnap_vm *vm)
 static void link_ended(struct fcsnap_vm *vm)
 {
     struct kept *kept = &vm->kept;
+    bool is_ours = kept->phase != KEPT_SILENT || !kept->attached; /* else it did not greet us */
     struct err reason;
 
     reactor_timer_clear(vm->host->reactor, &kept->patience);
     reactor_unwatch(vm->host->reactor, &kept->link);
     fs_close(&kept->link.fd);
     end_launcher(kept);
-    vm->left = vm->left && !kept->told_end;
     if (!kept->told_end && !vm->left && kept->failed.code == 0) {
         err_set(FCSNAP_EDIED, "the keeper of the VM ended too early");
         err_save(&reason);
         kept->failed = reason;
-        vm_fail(vm, &reason);
+        if (is_ours) {
+            vm_fail(vm, &reason);
+        }
     }
+    vm->left = (vm->left || !is_ours) && !kept->told_end;
     if (vm->teardown.leaving) {
         op_wake(&vm->teardown.op);
     }
@@ -168,6 +171,10 @@ static int take(struct fcsnap_vm *vm, const struct keeper_message *message, stru
 {
     struct err error;
 
+    if (vm->kept.phase == KEPT_SILENT && message->kind != KEEPER_HELLO &&
+        message->kind != KEEPER_FAILED) {
+        return err_set(FCSNAP_EPROTO, "the keeper answers what it was not asked");
+    }
     switch (message->kind) {
     case KEEPER_HELLO:
         return take_hello(vm, message, packet);

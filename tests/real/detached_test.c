@@ -3,14 +3,19 @@
 #include "support.h"
 
 #include "base/failpoint.h"
+#include "base/fs.h"
 #include "base/id.h"
+#include "base/sock.h"
 #include "host/keeper_message.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -306,6 +311,114 @@ static void test_not_detached(void **state)
     stop(vm);
 }
 
+static void expect_vm(const char *id)
+{
+    char path[300];
+
+    snprintf(path, sizeof(path), "%s/vm/%s/owner", bed.dir, id);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+/* Descriptors run out at any moment of an attach; then the VM is still there. */
+static void test_no_descriptors(void **state)
+{
+    fcsnap_vm *vm = boot_detached();
+    struct rlimit before;
+    char id[ID_SIZE];
+
+    (void)state;
+    strcpy(id, fcsnap_vm_id(vm));
+    fill(vm, 0, PAGES(1), SEED);
+    fcsnap_vm_free(vm);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (rlim_t more = 0; more < 12; more++) {
+        struct rlimit few = { (rlim_t)check_open_fds() + more, before.rlim_max };
+
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        (void)fcsnap_vm_attach(bed.host, id, LIMIT, &vm);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        fcsnap_vm_free(vm);
+        expect_vm(id);
+    }
+    vm = attach(id);
+    expect_filled(vm, 0, PAGES(1), SEED);
+    stop_attached(vm);
+}
+
+/* A program that listens where the keeper of a VM did. */
+struct stranger {
+    int dir_fd;
+    int listen_fd;
+};
+
+static void stand_in(struct stranger *stranger, const char *id)
+{
+    char path[300];
+
+    snprintf(path, sizeof(path), "%s/vm/%s", bed.dir, id);
+    CHECK_OK(fs_open_dir_at(AT_FDCWD, path, false, &stranger->dir_fd));
+    assert_int_equal(renameat(stranger->dir_fd, KEEPER_SOCKET, stranger->dir_fd, "away"), 0);
+    CHECK_OK(sock_listen_at(stranger->dir_fd, KEEPER_SOCKET, SOCK_SEQPACKET, &stranger->listen_fd));
+}
+
+static void stand_down(struct stranger *stranger)
+{
+    assert_int_equal(renameat(stranger->dir_fd, "away", stranger->dir_fd, KEEPER_SOCKET), 0);
+    close(stranger->listen_fd);
+    close(stranger->dir_fd);
+}
+
+static int answer_attach(struct stranger *stranger, const char *id, const void *says, size_t size)
+{
+    struct pollfd wait = { .fd = stranger->listen_fd, .events = POLLIN };
+    fcsnap_op *op;
+    int link_fd;
+    int rc;
+
+    CHECK_OK(fcsnap_vm_attach_start(bed.host, id, LIMIT, &op));
+    assert_int_equal(poll(&wait, 1, LIMIT), 1);
+    link_fd = accept4(stranger->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(link_fd >= 0);
+    assert_true(size == 0 || write(link_fd, says, size) == (ssize_t)size);
+    if (size == 0) {
+        close(link_fd);
+    }
+    rc = fcsnap_op_wait(op, LIMIT);
+    fcsnap_op_free(op);
+    if (size > 0) {
+        close(link_fd);
+    }
+    return rc;
+}
+
+/* What answers in place of its keeper says what it likes; the VM stays as it is. */
+static void test_stranger_answers(void **state)
+{
+    static const struct keeper_message says[] = {
+        { KEEPER_PROTOCOL + 1, KEEPER_HELLO, { 0 }, 0, 0, "" },
+        { KEEPER_PROTOCOL, KEEPER_HELLO, { 0 }, 0, 0, "" },
+        { KEEPER_PROTOCOL, KEEPER_ENDED, { 0 }, 0, 0, "" },
+        { KEEPER_PROTOCOL, KEEPER_FAILED, { 0 }, FCSNAP_ESPAWN, 0, "no" },
+    };
+    fcsnap_vm *vm = boot_detached();
+    struct stranger stranger;
+    char id[ID_SIZE];
+
+    (void)state;
+    strcpy(id, fcsnap_vm_id(vm));
+    fcsnap_vm_free(vm);
+    stand_in(&stranger, id);
+    for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+        assert_true(answer_attach(&stranger, id, &says[i], sizeof(says[i])) < 0);
+        expect_vm(id);
+    }
+    assert_true(answer_attach(&stranger, id, says, 1) < 0);
+    assert_int_equal(answer_attach(&stranger, id, says, 0), FCSNAP_ESTATE);
+    expect_vm(id);
+    stand_down(&stranger);
+    stop_attached(attach(id));
+}
+
 /* The process that works in the state directory itself. */
 static pid_t keeper_pid(void)
 {
@@ -577,7 +690,8 @@ int main(int argc, char **argv)
         BED_TEST(test_outlives_in_file),    BED_TEST(test_outlives_in_lazy),
         BED_TEST(test_eager_is_populated),  BED_TEST(test_handed_on),
         BED_TEST(test_ended_alone),         BED_TEST(test_one_at_a_time),
-        BED_TEST(test_not_detached),        BED_TEST(test_keeper_killed),
+        BED_TEST(test_not_detached),        BED_TEST(test_no_descriptors),
+        BED_TEST(test_stranger_answers),    BED_TEST(test_keeper_killed),
         BED_TEST(test_keeper_killed_alone), BED_TEST(test_keeper_stopped),
         BED_TEST(test_killed_and_given_up), BED_TEST(test_closed_in_a_capture),
         BED_TEST(test_page_lost),           BED_TEST(test_keeper_ends_well),
