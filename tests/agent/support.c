@@ -70,9 +70,25 @@ void agent_stop(void)
     assert_int_equal(waitpid(bench.pid, &status, 0), bench.pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
+    agent_ended();
+}
+
+void agent_ended(void)
+{
     unlink(bench.socket);
     assert_int_equal(rmdir(bench.dir), 0);
     CHECK_NO_LEAK(bench.guard);
+}
+
+bool command_works(const char *command)
+{
+    char *const argv[] = { "sh", "-c", (char *)(uintptr_t)command, NULL };
+    int status;
+    pid_t pid;
+
+    assert_int_equal(posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status == 0;
 }
 
 int agent_setup(void **state)

@@ -35,6 +35,12 @@ int agent_teardown(void **state);
 void agent_start(const char *const *wrapper, const char *const *options);
 void agent_stop(void);
 
+/* After its end came about otherwise: what is left to look at. */
+void agent_ended(void);
+
+/* Whether this command ends well, for tests that need a right to something. */
+bool command_works(const char *command);
+
 int64_t now_ms(void);
 
 /* A connection; the greeting is read. */

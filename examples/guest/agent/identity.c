@@ -37,7 +37,9 @@ void identity_print_hello(struct buf *out)
     field_number(out, "protocol", AGENT_PROTOCOL);
     identity_print(out);
     field(out, "features");
-    print_text(out, "[\"ping\",\"echo\",\"info\",\"exec\",\"file\"]");
+    print_text(
+        out,
+        "[\"ping\",\"echo\",\"info\",\"exec\",\"file\",\"snapshot\",\"restored\",\"shutdown\"]");
 }
 
 void identity_restored(const char *id)

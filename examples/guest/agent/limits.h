@@ -32,7 +32,6 @@ enum {
     LIST_BYTES = 1 << 20,  /* or when the answer is so long */
     WORKERS_MAX = 64,      /* processes of the agent's own, for what may wait for a disk */
 
-    HOOKS_MAX = 64,
     HOOK_OUTPUT = 4096,
 };
 

@@ -2,11 +2,14 @@
 /* The agent for Linux guests: README.md says what it does. */
 #include "child.h"
 #include "conn.h"
+#include "dial.h"
 #include "identity.h"
+#include "init.h"
 #include "listen.h"
 #include "log.h"
 #include "loop.h"
 #include "options.h"
+#include "power.h"
 #include "process.h"
 #include "spawn.h"
 #include "transfer.h"
@@ -38,6 +41,27 @@ static bool start_listening(void)
     return good;
 }
 
+static void start_init(void)
+{
+    if (init_is()) {
+        init_prepare();
+    }
+    open_standard_files();
+    if (options.modules != NULL) {
+        init_load_modules(options.modules); /* it says itself what is wrong */
+    }
+}
+
+static void start_dialing(void)
+{
+    if (options.dial_port != 0) {
+        dial_vsock(options.dial_port);
+    }
+    if (options.dial_path != NULL) {
+        dial_unix(options.dial_path);
+    }
+}
+
 static void after_round(void)
 {
     process_sweep();
@@ -52,7 +76,7 @@ int main(int argc, char **argv)
     if (!options_read(argc, argv, &status)) {
         return status;
     }
-    open_standard_files();
+    start_init();
     signal(SIGPIPE, SIG_IGN);
     spawn_init();
     identity_init();
@@ -66,9 +90,17 @@ int main(int argc, char **argv)
         return 1;
     }
     log_line("listening");
+    start_dialing();
+    if (options.command != NULL) {
+        init_run(options.command);
+    }
     loop_run(after_round);
     conn_close_all();
     process_kill_all();
     after_round();
+    if (init_is()) {
+        sync();
+        power_now(false); /* the kernel does not live on without its init */
+    }
     return 0;
 }

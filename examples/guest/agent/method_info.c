@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "child.h"
 #include "conn.h"
 #include "identity.h"
 #include "methods.h"
 #include "print.h"
 #include "process.h"
+#include "snapshot.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,6 +76,8 @@ void method_info(struct call *call, struct args *args)
     field_number(out, "agent_bytes", kib_in("/proc/self/status", "VmRSS"));
     field_number(out, "connections", conn_count());
     field_number(out, "processes", process_count());
+    field_flag(out, "prepared", snapshot_prepared());
+    field_number(out, "orphans", (int64_t)child_orphans());
     field_number(out, "calls", (int64_t)rpc_calls());
     call_done(call);
 }

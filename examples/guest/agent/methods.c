@@ -43,6 +43,10 @@ static const struct method methods[] = {
     { "file.list", method_file_list },
     { "file.mkdir", method_file_mkdir },
     { "file.remove", method_file_remove },
+    { "snapshot.prepare", method_snapshot_prepare },
+    { "snapshot.done", method_snapshot_done },
+    { "restored", method_restored },
+    { "shutdown", method_shutdown },
 };
 
 const struct method *method_find(struct json name)

@@ -37,4 +37,9 @@ void method_file_list(struct call *call, struct args *args);
 void method_file_mkdir(struct call *call, struct args *args);
 void method_file_remove(struct call *call, struct args *args);
 
+void method_snapshot_prepare(struct call *call, struct args *args);
+void method_snapshot_done(struct call *call, struct args *args);
+void method_restored(struct call *call, struct args *args);
+void method_shutdown(struct call *call, struct args *args);
+
 #endif

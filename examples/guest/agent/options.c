@@ -3,6 +3,7 @@
 
 #include "conn.h"
 #include "identity.h"
+#include "init.h"
 #include "limits.h"
 
 #include <errno.h>
@@ -13,17 +14,26 @@
 struct options options = { .port = 5252 };
 
 static const char help[] =
-    "usage: fcsnap-agent [OPTION]...\n"
+    "usage: fcsnap-agent [OPTION]... [-- COMMAND...]\n"
     "  --port N           listen on this port of vsock (5252)\n"
     "  --unix PATH        listen on a UNIX socket instead\n"
+    "  --dial N           also connect to this port of the host, again and again\n"
+    "  --dial-unix PATH   the same to a UNIX socket\n"
+    "  --modules DIR      first load the kernel modules in it, in the order of their names\n"
+    "  --guest            with --unix: this machine may be changed and shut down all the same\n"
     "  --frame-stall MS   how long half a request may wait for its rest (30000)\n"
-    "  --version\n";
+    "  --version\n"
+    "As process 1 it is an init: it mounts file systems and runs COMMAND on the console.\n";
 
-enum { PORT = 256, UNIX, FRAME_STALL, VERSION, HELP };
+enum { PORT = 256, UNIX, DIAL, DIAL_UNIX, MODULES, GUEST, FRAME_STALL, VERSION, HELP };
 
 static const struct option known[] = {
     { "port", required_argument, NULL, PORT },
     { "unix", required_argument, NULL, UNIX },
+    { "dial", required_argument, NULL, DIAL },
+    { "dial-unix", required_argument, NULL, DIAL_UNIX },
+    { "modules", required_argument, NULL, MODULES },
+    { "guest", no_argument, NULL, GUEST },
     { "frame-stall", required_argument, NULL, FRAME_STALL },
     { "version", no_argument, NULL, VERSION },
     { "help", no_argument, NULL, HELP },
@@ -57,6 +67,17 @@ static bool take(int option, int *status)
     case UNIX:
         options.unix_path = optarg;
         return true;
+    case DIAL:
+        return number(optarg, &options.dial_port);
+    case DIAL_UNIX:
+        options.dial_path = optarg;
+        return true;
+    case MODULES:
+        options.modules = optarg;
+        return true;
+    case GUEST:
+        options.guest = true;
+        return true;
     case FRAME_STALL:
         if (!number(optarg, &value)) {
             return false;
@@ -86,7 +107,10 @@ bool options_read(int argc, char **argv, int *status)
             return false;
         }
     }
-    if (optind < argc) {
+    /* Over vsock, whoever calls is the host, so this is a guest. */
+    options.guest = options.guest || options.unix_path == NULL || init_is();
+    options.command = optind < argc ? argv + optind : NULL;
+    if (options.command != NULL && !init_is()) {
         *status = 2;
         fputs(help, stderr);
         return false;

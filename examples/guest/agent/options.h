@@ -8,6 +8,11 @@
 struct options {
     const char *unix_path; /* NULL: vsock */
     uint32_t port;
+    uint32_t dial_port;    /* 0: none */
+    const char *dial_path; /* NULL: none */
+    const char *modules;   /* directory, NULL: none */
+    bool guest;            /* this machine is a guest, and may be changed and ended */
+    char *const *command;  /* for the console; NULL: none */
 };
 
 extern struct options options;

@@ -8,7 +8,8 @@ AGENT_DIR := examples/guest/agent
 AGENT_SOURCES := \
 	main options loop buf log listen conn rpc args print base64 identity methods method_info \
 	child user spawn process stream input command signals result method_exec method_process \
-	worker path entry transfer remove method_get method_put method_file
+	worker path entry transfer remove method_get method_put method_file \
+	hooks random network method_snapshot method_restored init power dial
 
 # With musl where there is one, it is a tenth as large. Its compiler hides the kernel's headers.
 AGENT_MUSL := $(shell command -v musl-gcc)
