@@ -121,11 +121,6 @@ static int take_version(struct fcsnap_vm *vm)
     return rc;
 }
 
-int start_keep(struct fcsnap_op *op)
-{
-    return kept_keep(((struct start *)op)->vm, op);
-}
-
 int start_version(struct fcsnap_op *op)
 {
     static const struct api_request request = { "GET", "/version", NULL };
@@ -133,6 +128,11 @@ int start_version(struct fcsnap_op *op)
     int rc = vm_call(start->vm, &request, op);
 
     return rc != 0 ? rc : take_version(start->vm);
+}
+
+int start_keep(struct fcsnap_op *op)
+{
+    return kept_keep(((struct start *)op)->vm, op);
 }
 
 int start_undo(struct fcsnap_op *op)
@@ -158,8 +158,10 @@ int start_run(struct start *start, fcsnap_vm **out)
     return rc;
 }
 
-void start_done(struct start *start)
+void start_done(struct fcsnap_op *op)
 {
+    struct start *start = (struct start *)op;
+
     fswatch_remove(start->vm->host->fswatch, &start->appeared);
     vm_unwatch(&start->watcher);
 }

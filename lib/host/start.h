@@ -6,14 +6,14 @@
 #include "host/vm.h"
 
 /*
- * What boot and restore have in common: a Firecracker that answers, and its
- * end when something fails. Their operations begin with a struct start.
+ * What boot, restore and attach have in common: a Firecracker that answers, and
+ * the VM that comes of it. Their operations begin with a struct start.
  */
 struct start {
     struct fcsnap_op op; /* first */
-    struct fcsnap_host
-        *host; /* a reference: the VM may be taken, the host closed, before it ends */
-    struct fcsnap_vm *vm;
+    /* A reference: the VM may be taken, and the host closed, before it ends. */
+    struct fcsnap_host *host;
+    struct fcsnap_vm *vm; /* NULL once it was taken */
     struct vm_watcher watcher;
     struct job library_job;
     struct fswatch_entry appeared;
@@ -28,23 +28,23 @@ extern const struct verb restore_verb;
 int start_init(struct start *start, const struct verb *verb, struct fcsnap_host *host,
                int64_t timeout_ms, bool detached) MUST_CHECK;
 
-/* Steps, in this order. */
+/* Steps, in this order; attach has no need of the first. */
 int start_spawn(struct fcsnap_op *op) MUST_CHECK;
 int start_api(struct fcsnap_op *op) MUST_CHECK;
 int start_library(struct fcsnap_op *op) MUST_CHECK;
 int start_version(struct fcsnap_op *op) MUST_CHECK;
 
-/* The last one: a detached VM is kept from here on. */
+/* The last step of boot and restore: a detached VM is kept from here on. */
 int start_keep(struct fcsnap_op *op) MUST_CHECK;
 
-/* For the undo table. */
+/* For the undo table of boot and restore. */
 int start_undo(struct fcsnap_op *op) MUST_CHECK;
 
 /* The blocking call: run it, give it up, and hand the VM out. */
 int start_run(struct start *start, fcsnap_vm **out) MUST_CHECK;
 
-/* For the verb's done and free. */
-void start_done(struct start *start);
+/* The verb's done; and for its free. */
+void start_done(struct fcsnap_op *op);
 void start_free(struct start *start);
 
 #endif

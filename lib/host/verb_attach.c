@@ -127,11 +127,6 @@ static int undo_step(struct fcsnap_op *op)
     return STEP_WAIT;
 }
 
-static void attach_done(struct fcsnap_op *op)
-{
-    start_done((struct start *)op);
-}
-
 static void attach_free(struct fcsnap_op *op)
 {
     struct attach_op *attach = (struct attach_op *)op;
@@ -160,7 +155,7 @@ const struct verb attach_verb = {
             { "undo", "leaving the VM", undo_step, false },
             { 0 },
         },
-    .done = attach_done,
+    .done = start_done,
     .free = attach_free,
 };
 

@@ -96,11 +96,6 @@ static int undo_step(struct fcsnap_op *op)
     return start_undo(op);
 }
 
-static void boot_done(struct fcsnap_op *op)
-{
-    start_done((struct start *)op);
-}
-
 static void boot_free(struct fcsnap_op *op)
 {
     struct boot_op *boot = (struct boot_op *)op;
@@ -131,7 +126,7 @@ const struct verb boot_verb = {
             { "undo", "ending Firecracker", undo_step, false },
             { 0 },
         },
-    .done = boot_done,
+    .done = start_done,
     .free = boot_free,
 };
 

@@ -272,11 +272,6 @@ static int undo_step(struct fcsnap_op *op)
     return start_undo(op);
 }
 
-static void restore_done(struct fcsnap_op *op)
-{
-    start_done((struct start *)op);
-}
-
 static void restore_free(struct fcsnap_op *op)
 {
     struct restore_op *restore = (struct restore_op *)op;
@@ -313,7 +308,7 @@ const struct verb restore_verb = {
             { "undo", "ending Firecracker", undo_step, false },
             { 0 },
         },
-    .done = restore_done,
+    .done = start_done,
     .free = restore_free,
 };
 
