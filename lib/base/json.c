@@ -236,6 +236,11 @@ int json_set_string(json *object, const char *key, const char *text)
     return json_set(object, key, cJSON_CreateString(text));
 }
 
+int json_set_text(json *object, const char *key, const char *text)
+{
+    return text != NULL ? json_set_string(object, key, text) : json_set_null(object, key);
+}
+
 int json_set_u64(json *object, const char *key, uint64_t value)
 {
     return json_set(object, key, json_new_u64(value));

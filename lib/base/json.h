@@ -61,6 +61,7 @@ json *json_new_u64(uint64_t value);
 json *json_new_bool(bool value);
 int json_set(json *object, const char *key, json *value) MUST_CHECK;
 int json_set_string(json *object, const char *key, const char *text) MUST_CHECK;
+int json_set_text(json *object, const char *key, const char *text) MUST_CHECK; /* NULL: null */
 int json_set_u64(json *object, const char *key, uint64_t value) MUST_CHECK;
 int json_set_i64(json *object, const char *key, int64_t value) MUST_CHECK;
 int json_set_bool(json *object, const char *key, bool value) MUST_CHECK;

@@ -16,12 +16,6 @@
 
 enum { SAVED_MAX = 2 << 20 };
 
-static int set_text(json *root, const char *key, const char *text)
-{
-    return text != NULL && text[0] != '\0' ? json_set_string(root, key, text)
-                                           : json_set_null(root, key);
-}
-
 static int describe(struct fcsnap_vm *vm, char **out)
 {
     json *root = json_new_object();
@@ -29,8 +23,8 @@ static int describe(struct fcsnap_vm *vm, char **out)
 
     pthread_mutex_lock(&vm->mutex);
     rc = rc < 0 ? rc : json_set_raw(root, "config", vm->config);
-    rc = rc < 0 ? rc : set_text(root, "snapshot", vm->snapshot_id);
-    rc = rc < 0 ? rc : set_text(root, "memory", vm->memory_mode);
+    rc = rc < 0 ? rc : json_set_text(root, "snapshot", vm_origin(vm));
+    rc = rc < 0 ? rc : json_set_text(root, "memory", vm->memory_mode);
     pthread_mutex_unlock(&vm->mutex);
     rc = rc < 0 ? rc : json_set_bool(root, "track_dirty", vm->tracks_dirty);
     rc = rc < 0 ? rc : json_print(root, out);

@@ -112,8 +112,8 @@ struct fcsnap_vm {
     struct err fault;                    /* why we killed it; code 0: we did not */
     char *config;                        /* JSON, as for --config-file; drives are our links */
     char *shown_config;                  /* the same with the files behind the links */
-    const char *memory_mode;
-    char snapshot_id[ID_SIZE]; /* restored from, or empty */
+    const char *memory_mode;             /* of memory_modes; NULL: the guest's own */
+    char snapshot_id[ID_SIZE];           /* restored from, or empty */
     struct capture_times capture;
 };
 
@@ -146,6 +146,9 @@ uint32_t vm_get_state(struct fcsnap_vm *vm);
 
 /* Take down what the VM is made of. Reads the links in its directory. */
 int vm_set_config(struct fcsnap_vm *vm, const json *config) MUST_CHECK;
+
+/* The id of the snapshot it was restored from, or NULL. With the mutex held. */
+const char *vm_origin(const struct fcsnap_vm *vm);
 
 /* Names of FCSNAP_MEMORY_FILE and so on, which live for ever. */
 extern const char *const memory_modes[];

@@ -140,15 +140,15 @@ int vm_set_config(struct fcsnap_vm *vm, const json *config)
     return 0;
 }
 
-/* A name that lives for ever, or NULL: the memory is the guest's own. */
-static int set_mode(json *root, const char *key, const char *mode)
+const char *vm_origin(const struct fcsnap_vm *vm)
 {
-    return mode != NULL ? json_set_string(root, key, mode) : json_set_null(root, key);
+    return vm->snapshot_id[0] != '\0' ? vm->snapshot_id : NULL;
 }
 
 /* With the VM's mutex held. */
 static int describe(struct fcsnap_vm *vm, json *root)
 {
+    const char *snapshot = vm_origin(vm);
     int rc = json_set_u64(root, "schema", 1);
 
     rc = rc < 0 ? rc : json_set_string(root, "id", vm->process.id);
@@ -156,13 +156,9 @@ static int describe(struct fcsnap_vm *vm, json *root)
     rc = rc < 0 ? rc : json_set_string(root, "state", state_names[vm->state]);
     rc = rc < 0 ? rc : json_set_bool(root, "detached", vm->detached);
     rc = rc < 0 ? rc : json_set_string(root, "firecracker", vm->features.text);
-    rc = rc < 0 ? rc
-                : json_set_string(root, "origin", vm->snapshot_id[0] != '\0' ? "restore" : "boot");
-    if (rc == 0) {
-        rc = vm->snapshot_id[0] != '\0' ? json_set_string(root, "snapshot", vm->snapshot_id)
-                                        : json_set_null(root, "snapshot");
-    }
-    rc = rc < 0 ? rc : set_mode(root, "memory", vm->memory_mode);
+    rc = rc < 0 ? rc : json_set_string(root, "origin", snapshot != NULL ? "restore" : "boot");
+    rc = rc < 0 ? rc : json_set_text(root, "snapshot", snapshot);
+    rc = rc < 0 ? rc : json_set_text(root, "memory", vm->memory_mode);
     return rc < 0 ? rc : json_set_raw(root, "config", vm->shown_config);
 }
 
@@ -217,10 +213,9 @@ static int add_phases(struct fcsnap_vm *vm, json *root)
 static int add_memory(const struct session_counters *counters, const char *mode, json *root)
 {
     json *memory = json_new_object();
-    int rc = memory == NULL ? err_nomem() : set_mode(memory, "mode", mode);
+    int rc = memory == NULL ? err_nomem() : json_set_text(memory, "mode", mode);
 
     rc = rc < 0 ? rc : json_set_u64(memory, "faults", counters->faults);
-
     rc = rc < 0 ? rc : json_set_u64(memory, "bytes_copied", counters->bytes_copied);
     rc = rc < 0 ? rc : json_set_u64(memory, "bytes_zeroed", counters->bytes_zeroed);
     rc = rc < 0 ? rc : json_set_u64(memory, "bytes_given_back", counters->bytes_given_back);

@@ -16,20 +16,15 @@ static int finish(json *to, const char *key, json *value, int rc)
     return json_set(to, key, value);
 }
 
-static int set_optional(json *to, const char *key, const char *text)
-{
-    return text != NULL ? json_set_string(to, key, text) : json_set_null(to, key);
-}
-
 static int add_identity(const struct manifest *m, json *to)
 {
     int rc = json_set_u64(to, "schema", MANIFEST_SCHEMA);
 
     rc = rc < 0 ? rc : json_set_string(to, "id", m->id);
-    rc = rc < 0 ? rc : set_optional(to, "name", m->name);
+    rc = rc < 0 ? rc : json_set_text(to, "name", m->name);
     rc = rc < 0 ? rc : json_set_string(to, "created", m->created);
     rc = rc < 0 ? rc : json_set_string(to, "kind", m->diff ? "diff" : "full");
-    return rc < 0 ? rc : set_optional(to, "parent", m->parent);
+    return rc < 0 ? rc : json_set_text(to, "parent", m->parent);
 }
 
 static int add_origin(const struct manifest *m, json *to)
@@ -38,7 +33,7 @@ static int add_origin(const struct manifest *m, json *to)
     json *cpu = json_new_object();
     int rc = json_set_string(firecracker, "version", m->firecracker);
 
-    rc = rc < 0 ? rc : set_optional(firecracker, "snapshot_format", m->snapshot_format);
+    rc = rc < 0 ? rc : json_set_text(firecracker, "snapshot_format", m->snapshot_format);
     rc = finish(to, "firecracker", firecracker, rc);
     rc = rc < 0 ? rc : json_set_string(to, "binary_xxh3", m->binary_xxh3);
     rc = rc < 0 ? rc : json_set_string(to, "arch", m->arch);

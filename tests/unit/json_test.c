@@ -233,7 +233,7 @@ static void test_build(void **state)
     assert_int_equal(json_set_i64(object, "min", INT64_MIN), 0);
     assert_int_equal(json_set_i64(object, "i", -5), 0);
     assert_int_equal(json_set_bool(object, "b", true), 0);
-    assert_int_equal(json_set_null(object, "n"), 0);
+    assert_int_equal(json_set_text(object, "n", NULL), 0);
     assert_int_equal(json_set_raw(object, "r", "[1]"), 0);
     assert_int_equal(json_append(array, json_new_string("x")), 0);
     assert_int_equal(json_set(object, "a", array), 0);
