@@ -8,7 +8,10 @@
  * Messages of one size with descriptors, over connected sockets of type
  * SOCK_SEQPACKET, which keeps them apart.
  */
-enum { PACKET_FDS = 5, PACKET_END = 2 };
+enum { PACKET_FDS = 5 };
+
+/* A result beside STEP_WAIT: the other end is closed. */
+enum { PACKET_END = 2 };
 
 struct packet {
     void *data;
@@ -20,7 +23,7 @@ struct packet {
 /* Two connected ends, both non-blocking. */
 int packet_pair(int out[2]) MUST_CHECK;
 
-/* The descriptors stay the caller's. One that nobody takes in time fails. */
+/* The descriptors stay the caller's. It fails where so many wait that there is no room. */
 int packet_send(int socket, const struct packet *packet) MUST_CHECK;
 
 /*

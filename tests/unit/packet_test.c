@@ -35,8 +35,10 @@ static void test_descriptors(void **state)
 
     (void)state;
     assert_int_equal(packet_receive(ends[1], &packet), STEP_WAIT);
-    for (sent.fd_count = 0; sent.fd_count < PACKET_FDS; sent.fd_count++) {
-        sent.fds[sent.fd_count] = STDERR_FILENO;
+    for (int i = 0; i < PACKET_FDS; i++) {
+        sent.fds[i] = STDERR_FILENO;
+    }
+    for (sent.fd_count = 0; sent.fd_count <= PACKET_FDS; sent.fd_count++) {
         CHECK_OK(packet_send(ends[0], &sent));
         CHECK_OK(packet_receive(ends[1], &packet));
         assert_string_equal(in, "abc");
@@ -125,6 +127,7 @@ static void test_full(void **state)
         sent++;
     }
     assert_in_range(sent, 1, 9999);
+    CHECK_ERR(packet_send(ends[0], &packet), FCSNAP_ESYSTEM, "sending a message");
 }
 
 static void send_raw(struct keeper_message message)
