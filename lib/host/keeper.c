@@ -11,6 +11,7 @@
 #include "vmm/owner.h"
 #include "vmm/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
@@ -392,12 +393,19 @@ static int make_counts(struct keeper *keeper)
     return 0;
 }
 
+static int open_own_pidfd(struct keeper *keeper)
+{
+    keeper->own_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    return keeper->own_pidfd < 0 ? err_sys(errno, "the keeper's pidfd") : 0;
+}
+
 static int open_keeper(struct keeper *keeper, const struct keeper_options *options)
 {
     int rc = make_counts(keeper);
 
-    (void)!owner_lock(options->vms_fd); /* only another container would ask */
-    keeper->own_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    /* Only a process in another container would ask for it. */
+    (void)!owner_lock(options->vms_fd);
+    rc = rc < 0 ? rc : open_own_pidfd(keeper);
     rc = rc < 0 ? rc : reactor_new(&keeper->reactor);
     rc = rc < 0 ? rc : spawner_new(&keeper->spawner);
     rc = rc < 0 ? rc : pager_new(&keeper->log, &keeper->pager);

@@ -311,6 +311,8 @@ static int watch_both(struct fcsnap_vm *vm)
     rc = reactor_watch(vm->host->reactor, &kept->link, EPOLLIN);
     rc = rc < 0 ? rc : reactor_watch(vm->host->reactor, &kept->launched, EPOLLIN);
     if (rc < 0) {
+        /* Without a watch nobody would hear of its end: end it here. */
+        (void)!pidfd_kill(kept->launched.fd, 0);
         reap_launcher(kept);
     }
     return rc;
@@ -331,6 +333,7 @@ int kept_spawn(struct fcsnap_vm *vm, struct fcsnap_op *op)
     rc = rc < 0 ? rc : watch_both(vm);
     if (rc < 0) {
         fs_close(&kept->launcher.input_fd);
+        reactor_unwatch(vm->host->reactor, &kept->link);
         fs_close(&kept->link.fd);
         return rc;
     }
