@@ -40,7 +40,8 @@ struct keeper {
     struct task session_closed;
     bool started;
     bool kept;
-    bool ended; /* Firecracker, and the session */
+    bool given_up; /* before it was kept */
+    bool ended;    /* Firecracker, and the session */
 
     /* What the pager told on its thread, for the reactor to pass on. */
     struct session_observer observer;
@@ -70,14 +71,20 @@ static void end(struct keeper *keeper)
     pthread_mutex_unlock(&keeper->mutex);
 }
 
-/* The program is gone, or talks nonsense. */
+/*
+ * The program is gone, or talks nonsense. One that gave up its VM may wait for
+ * the end of the link, which comes when nothing is left.
+ */
 static void drop_link(struct keeper *keeper)
 {
     reactor_unwatch(keeper->reactor, &keeper->link);
-    fs_close(&keeper->link.fd);
     if (!keeper->kept) {
+        keeper->given_up = true;
         process_kill(&keeper->process);
-    } else if (reactor_watch(keeper->reactor, &keeper->listener, EPOLLIN) < 0) {
+        return;
+    }
+    fs_close(&keeper->link.fd);
+    if (reactor_watch(keeper->reactor, &keeper->listener, EPOLLIN) < 0) {
         end(keeper); /* Nobody could ever attach. */
     }
 }
@@ -351,7 +358,7 @@ static void start_done(struct fcsnap_op *op)
         return;
     }
     keeper->started = true;
-    if (keeper->link.fd < 0) {
+    if (keeper->given_up) {
         process_kill(&keeper->process);
     }
     tell_hello(keeper);

@@ -656,6 +656,24 @@ static void test_limit_anywhere(void **state)
     fcsnap_config_free(config);
 }
 
+/* Of a boot that ran out of its limit nothing lives when the call returns. */
+static void test_limit_leaves_nothing(void **state)
+{
+    fcsnap_config *config = detached_config();
+    fcsnap_vm *vm;
+
+    (void)state;
+    for (int limit_ms = 0; limit_ms < 50; limit_ms++) {
+        if (fcsnap_vm_boot(bed.host, config, limit_ms, &vm) < 0) {
+            assert_int_equal(bed_processes(), 0);
+        }
+        fcsnap_vm_stop(vm, LIMIT);
+        fcsnap_vm_free(vm);
+    }
+    fcsnap_config_free(config);
+    expect_nothing();
+}
+
 /* Until it is kept the VM ends with its program; then it does not. */
 static void test_program_killed_anywhere(void **state)
 {
@@ -687,16 +705,27 @@ static void test_program_killed_anywhere(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_outlives_in_file),    BED_TEST(test_outlives_in_lazy),
-        BED_TEST(test_eager_is_populated),  BED_TEST(test_handed_on),
-        BED_TEST(test_ended_alone),         BED_TEST(test_one_at_a_time),
-        BED_TEST(test_not_detached),        BED_TEST(test_no_descriptors),
-        BED_TEST(test_stranger_answers),    BED_TEST(test_keeper_killed),
-        BED_TEST(test_keeper_killed_alone), BED_TEST(test_keeper_stopped),
-        BED_TEST(test_killed_and_given_up), BED_TEST(test_closed_in_a_capture),
-        BED_TEST(test_page_lost),           BED_TEST(test_keeper_ends_well),
-        BED_TEST(test_cannot_start),        BED_TEST(test_launcher_stays),
-        BED_TEST(test_limit_anywhere),      BED_TEST(test_program_killed_anywhere),
+        BED_TEST(test_outlives_in_file),
+        BED_TEST(test_outlives_in_lazy),
+        BED_TEST(test_eager_is_populated),
+        BED_TEST(test_handed_on),
+        BED_TEST(test_ended_alone),
+        BED_TEST(test_one_at_a_time),
+        BED_TEST(test_not_detached),
+        BED_TEST(test_no_descriptors),
+        BED_TEST(test_stranger_answers),
+        BED_TEST(test_keeper_killed),
+        BED_TEST(test_keeper_killed_alone),
+        BED_TEST(test_keeper_stopped),
+        BED_TEST(test_killed_and_given_up),
+        BED_TEST(test_closed_in_a_capture),
+        BED_TEST(test_page_lost),
+        BED_TEST(test_keeper_ends_well),
+        BED_TEST(test_cannot_start),
+        BED_TEST(test_launcher_stays),
+        BED_TEST(test_limit_anywhere),
+        BED_TEST(test_limit_leaves_nothing),
+        BED_TEST(test_program_killed_anywhere),
     };
 
     if (argc > 1) {
