@@ -4,10 +4,10 @@
 #   user.sh open|denied|absent|kvmless PROGRAM [ARGUMENT...]      for run.sh --wrap
 #
 # The word is for /dev/userfaultfd: open to that user, closed, or not there; with
-# the last it is open, and there is no /dev/kvm. In
-# a mount namespace of its own /dev holds just what is put there, and /mnt a
-# copy of what the program needs, for the tree may lie where others cannot go.
-# Nothing of the machine is changed. Who is not root runs the program as it is.
+# the last word it is open, and there is no /dev/kvm. In a mount namespace of its
+# own /dev holds just what is put there, and /mnt a copy of what the program
+# needs, for the tree may lie where others cannot go. Nothing of the machine is
+# changed. Who is not root runs the program as it is.
 set -u
 user=12321 group=12322
 
@@ -49,7 +49,8 @@ take_along() {
     cp "$program" "/mnt/$(basename "$program")" || return
     cp "$FCSNAP_GUEST" /mnt/guest || return
     [ -z "${FCSNAP_FIRECRACKER:-}" ] || cp "$FCSNAP_FIRECRACKER" /mnt/firecracker || return
-    chmod -R a+rX /mnt/lib /mnt/guest /mnt/firecracker "/mnt/$(basename "$program")"
+    cp "$FCSNAP_KEEPER" /mnt/keeper || return
+    chmod -R a+rX /mnt/lib /mnt/guest /mnt/firecracker /mnt/keeper "/mnt/$(basename "$program")"
 }
 
 # The runner finds what is left running by the name of its directory.
@@ -60,7 +61,8 @@ become_user() {
         arguments+=("$argument")
     done
     export FCSNAP_TEST_USERFAULTFD=$mode FCSNAP_TEST_DIR=$TMPDIR FCSNAP_GUEST=/mnt/guest
-    export FCSNAP_FIRECRACKER=/mnt/firecracker FCSNAP_STATE_DIR=/mnt/state TMPDIR=/mnt/tmp
+    export FCSNAP_FIRECRACKER=/mnt/firecracker FCSNAP_KEEPER=/mnt/keeper
+    export FCSNAP_STATE_DIR=/mnt/state TMPDIR=/mnt/tmp
     export HOME=/mnt/tmp LD_LIBRARY_PATH=/mnt/lib
     unset XDG_STATE_HOME
     cd /mnt/tmp && ulimit -l 0 &&
