@@ -21,6 +21,8 @@
  * - Where FCSNAP_EVMM is listed: FCSNAP_ESTATE, FCSNAP_EACCES, FCSNAP_ENOMEM,
  *   FCSNAP_ENOSPC, FCSNAP_ENOENT or FCSNAP_EUNSUPPORTED, if that is why
  *   Firecracker refused; FCSNAP_EPROTO, if what it answered is not HTTP.
+ * - Where FCSNAP_ESPAWN is listed: this, FCSNAP_EDIED, FCSNAP_EPROTO and
+ *   FCSNAP_EUNSUPPORTED are also for the keeper of a VM that is to be detached.
  * - Where FCSNAP_EDIED is listed: the code that fcsnap_vm_fault() gives, if
  *   it was the library that killed the VM.
  * @{

@@ -263,8 +263,8 @@ FCSNAP_API int32_t fcsnap_host_close(fcsnap_host *host, int64_t timeout_ms);
  * Give up a host.
  *
  * The last resort for destructors: an open host's VMs get SIGKILL, but for
- * detached ones, and it is closed behind, when the last object that belongs to it was freed.
- * Programs that end soon after should call fcsnap_host_close() first.
+ * detached ones, and it is closed behind, when the last object that belongs to
+ * it was freed. Programs that end soon after should call fcsnap_host_close() first.
  *
  * @param[in] host  A host or NULL. Freed.
  *

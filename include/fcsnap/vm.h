@@ -112,7 +112,8 @@ FCSNAP_API int32_t fcsnap_vm_boot_start(fcsnap_host *host, const fcsnap_config *
  * @retval 0                    Done.
  * @retval FCSNAP_EINVAL        An argument is NULL, or the id is no UUID.
  * @retval FCSNAP_ENOENT        There is no such VM.
- * @retval FCSNAP_ESTATE        The VM is not detached, or its keeper is gone.
+ * @retval FCSNAP_ESTATE        The VM is not detached, its keeper is gone, or the file that tells
+ *                              of it is malformed.
  * @retval FCSNAP_EACCES        Its directory may not be read.
  * @retval FCSNAP_EPROTO        What answered is no keeper, or not Firecracker.
  * @retval FCSNAP_EUNSUPPORTED  The keeper is of another, incompatible release of the library.
@@ -123,7 +124,7 @@ FCSNAP_API int32_t fcsnap_vm_boot_start(fcsnap_host *host, const fcsnap_config *
  * @retval FCSNAP_ECLOSED       The host is not open.
  * @retval FCSNAP_ENOMEM        Out of memory.
  * @threadsafe Any thread.
- * @blocks     Up to @p timeout_ms.
+ * @blocks     Up to @p timeout_ms, and until the keeper of a VM that is given up has seen it.
  * @since      1.0
  */
 FCSNAP_API int32_t fcsnap_vm_attach(fcsnap_host *host, const char *id, int64_t timeout_ms,
@@ -376,10 +377,11 @@ FCSNAP_API int32_t fcsnap_vm_fault(fcsnap_vm *vm, int32_t *code, char **text);
 /**
  * What a VM is, as JSON.
  *
- * An object with "schema" 1, "id", "pid", "state", "detached", "firecracker" (version),
- * "origin" ("boot" or "restore"), "snapshot" (id, or null), "memory" ("file",
- * "lazy", "eager", or null after a boot), "config" (the machine, as for Firecracker's --config-file;
- * what is relative lies in the directory of the VM). Members are only added.
+ * An object with "schema" 1, "id", "pid" (of Firecracker), "state",
+ * "detached", "firecracker" (version), "origin" ("boot" or "restore"),
+ * "snapshot" (id, or null), "memory" ("file", "lazy", "eager", or null after a
+ * boot), "config" (the machine, as for Firecracker's --config-file; what is
+ * relative lies in the directory of the VM). Members are only added.
  *
  * @param[in]  vm   A VM. Borrowed.
  * @param[out] out  Caller owns; fcsnap_free(). NULL on failure.
@@ -397,11 +399,12 @@ FCSNAP_API int32_t fcsnap_vm_info(fcsnap_vm *vm, char **out);
  * When a VM reached each phase, and what its memory cost so far, as JSON.
  *
  * An object with "schema" 1; "phases_ns": for each phase that was reached the
- * nanoseconds since the boot or restore was asked for: "spawned",
+ * nanoseconds since the boot, restore or attach was asked for: "spawned",
  * "api_ready", "configured", "started", "image_open", "load_sent",
  * "descriptor_received", "load_answered", "populated", "connected", "proven";
- * "memory": "mode" (null after a boot), "faults", "bytes_copied", "bytes_zeroed", "bytes_given_back";
- * "capture": of the last snapshot "pause_ns", "create_ns", "total_ns", "kind".
+ * "memory": "mode" (null after a boot), "faults", "bytes_copied",
+ * "bytes_zeroed", "bytes_given_back", since the VM began; "capture": of the
+ * last snapshot by this program "pause_ns", "create_ns", "total_ns", "kind".
  * Members are only added.
  *
  * @param[in]  vm   A VM. Borrowed.
