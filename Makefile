@@ -18,8 +18,8 @@ LIB_MEMORY := connect file fill handshake image index index_build install pager 
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel frame vsock
 LIB_HOST := host keeper keeper_message kept paths recover result rpc saved settings slot snapshot \
-	start state teardown verb_attach verb_boot verb_call verb_capture verb_connect verb_control verb_restore \
-	verb_stop vm vm_info
+	start state teardown verb_attach verb_boot verb_call verb_capture verb_connect verb_control \
+	verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached
 BENCHES := restore capture
@@ -27,14 +27,14 @@ BENCHES := restore capture
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
 UNIT_TESTS := api buf channel clock config config_check console directory error event failpoint \
 	features frame fs fswatch handshake id image index index_build json log manifest op owner \
-	packet pager pager_fail pager_huge pages paths plan reactor rights slot sock source spawn store timer utf8 \
-	vsock worker
+	packet pager pager_fail pager_huge pages paths plan reactor rights slot sock source spawn store \
+	timer utf8 vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with these files beside it and a real Firecracker.
 REAL_SUPPORT := bed guest processes
-REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close late lazy lost machine main \
-	race recover stop swap user
+REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close late lazy \
+	lost machine main race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := restore
 LINUX_EXAMPLES := boot snapshot_restore
@@ -46,9 +46,9 @@ AGENT_TESTS := dial exec file fire init restored
 # The fake Firecracker, tests/fake/README.md; its guest is made of the tiny guest's files.
 FAKE := api config fields guest http machine main memory script snapshot state_file uffd vsock
 FAKE_TINY := args json methods methods_machine methods_mem reply rpc session text
-# The real tests that the fake passes as well: it has no huge pages, and needs no KVM.
 # tests/fake/NAME_test.c: like real, and only with the fake.
 FAKE_TESTS := script versions
+# The real tests that the fake passes as well: it has no huge pages, and needs no KVM.
 FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy race
@@ -260,32 +260,31 @@ $B/fcsnap-fake: $(FAKE:%=$B/tests/fake/%.o) $(FAKE_TINY:%=$B/tests/fake/tiny/%.o
 
 # --- Test programs -----------------------------------------------------------
 
-$F/tests/unit/%_test: $F/tests/unit/%_test.o $F/libfcsnap.a
+define link_test
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+endef
+
+$F/tests/unit/%_test: $F/tests/unit/%_test.o $F/libfcsnap.a
+	$(link_test)
 
 $F/tests/fake/%_test: $F/tests/fake/%_test.o $(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+	$(link_test)
 
 $F/tests/real/lost_test: $F/tests/real/sick_file.o
 $F/tests/real/%_test: $F/tests/real/%_test.o $(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+	$(link_test)
 
 $F/tests/fault/%_test: $F/tests/fault/%_test.o $(FAULT_SUPPORT:%=$F/tests/fault/%.o) \
 		$(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+	$(link_test)
 
 $F/tests/linux/%_test: $F/tests/linux/%_test.o $(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+	$(link_test)
 
 $F/tests/agent/%_test: $F/tests/agent/%_test.o $F/tests/agent/support.o \
 		$F/examples/guest/agent/base64.o $F/libfcsnap.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS) -lcmocka
+	$(link_test)
 
 $B/tests/api/%_test: $B/tests/api/%_test.o $(LINKS)
 	$(call say,LD,$@)
@@ -317,9 +316,9 @@ WRAP_tsan = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 LABEL ?= $(filter-out plain,$(FLAVOUR))
 SLOWER := $(if $(LABEL),FCSNAP_TEST_TIMEOUT=$${FCSNAP_TEST_TIMEOUT:-300})
 WRAP ?= $(WRAP_$(FLAVOUR))
-RUN = $(SLOWER) FCSNAP_GUEST=$(abspath $(GUEST)) FCSNAP_KEEPER=$(abspath $(KEEPER)) tests/run.sh --log build/$(or $(LABEL),plain)/log \
-	--timeouts '$(TEST_TIMEOUTS)' $(LABEL:%=--label %) $(if $(WRAP),--wrap '$(WRAP)') \
-	$(if $(RESULTS),--results $(RESULTS))
+RUN = $(SLOWER) FCSNAP_GUEST=$(abspath $(GUEST)) FCSNAP_KEEPER=$(abspath $(KEEPER)) \
+	tests/run.sh --log build/$(or $(LABEL),plain)/log --timeouts '$(TEST_TIMEOUTS)' \
+	$(LABEL:%=--label %) $(if $(WRAP),--wrap '$(WRAP)') $(if $(RESULTS),--results $(RESULTS))
 
 export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
