@@ -287,6 +287,7 @@ FCSNAP_API int32_t fcsnap_vm_stop_start(fcsnap_vm *vm, int64_t timeout_ms, fcsna
  *
  * @retval 0               Done, or it has exited.
  * @retval FCSNAP_EINVAL   The VM is NULL.
+ * @retval FCSNAP_ECLOSED  The host was closed, and the VM is detached: it goes on.
  * @retval FCSNAP_EFORKED  The host belongs to the parent of this process.
  * @threadsafe Any thread. Needs no turn.
  * @blocks     Never.

@@ -9,17 +9,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SAVED_MAX = 2 << 20 };
+enum { SAVED_MAX = 2 << 20, SAVED_SCHEMA = 1 };
 
 static int describe(struct fcsnap_vm *vm, char **out)
 {
     json *root = json_new_object();
-    int rc = root == NULL ? err_nomem() : json_set_u64(root, "schema", 1);
+    int rc = root == NULL ? err_nomem() : json_set_u64(root, "schema", SAVED_SCHEMA);
 
     pthread_mutex_lock(&vm->mutex);
     rc = rc < 0 ? rc : json_set_raw(root, "config", vm->config);
@@ -74,21 +75,48 @@ static const char *mode_called(const char *name)
     return NULL;
 }
 
-int saved_take(struct fcsnap_vm *vm, const json *saved)
+/* A later release may mean something else by the same names. */
+static int check(const struct json_view *root)
 {
-    const json *config = json_get(saved, "config");
-    const char *snapshot = json_text(json_get(saved, "snapshot"));
+    uint64_t schema;
+    int rc = json_get_u64(root, "schema", UINT32_MAX, &schema);
 
-    if (json_kind(config) != JSON_OBJECT || (snapshot != NULL && !id_valid(snapshot))) {
-        return err_set(FCSNAP_ESTATE, SAVED_FILE ": malformed");
+    if (rc < 0 || schema == SAVED_SCHEMA) {
+        return rc;
     }
-    vm->has_vsock = json_has(config, "vsock");
-    vm->mem_mib =
-        (uint64_t)json_number(json_get(json_get(config, "machine-config"), "mem_size_mib"));
-    vm->tracks_dirty = json_true(json_get(saved, "track_dirty"));
+    return err_set(FCSNAP_EUNSUPPORTED, "schema %" PRIu64 " is not known", schema);
+}
+
+static int take(struct fcsnap_vm *vm, const json *saved)
+{
+    struct json_view root;
+    struct json_view config;
+    struct json_view machine;
+    const char *snapshot = json_text(json_get(saved, "snapshot"));
+    int rc = json_view_root(saved, FCSNAP_ESTATE, &root);
+
+    rc = rc < 0 ? rc : check(&root);
+    rc = rc < 0 ? rc : json_get_object(&root, "config", &config);
+    rc = rc < 0 ? rc : json_get_object(&config, "machine-config", &machine);
+    rc = rc < 0 ? rc : json_get_u64(&machine, "mem_size_mib", UINT32_MAX, &vm->mem_mib);
+    rc = rc < 0 ? rc : json_get_bool(&root, "track_dirty", &vm->tracks_dirty);
+    if (rc < 0) {
+        return rc;
+    }
+    if (snapshot != NULL && !id_valid(snapshot)) {
+        return err_set(FCSNAP_ESTATE, "snapshot: no UUID");
+    }
+    vm->has_vsock = json_has(config.value, "vsock");
     pthread_mutex_lock(&vm->mutex);
     snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", snapshot != NULL ? snapshot : "");
     vm->memory_mode = mode_called(json_text(json_get(saved, "memory")));
     pthread_mutex_unlock(&vm->mutex);
-    return vm_set_config(vm, config);
+    return vm_set_config(vm, config.value);
+}
+
+int saved_take(struct fcsnap_vm *vm, const json *saved)
+{
+    int rc = take(vm, saved);
+
+    return rc < 0 ? err_prefix(SAVED_FILE) : 0;
 }

@@ -124,10 +124,14 @@ int32_t fcsnap_vm_kill(fcsnap_vm *vm)
         return err_set(FCSNAP_EINVAL, "the VM is NULL");
     }
     rc = host_check_ours(vm->host);
-    if (rc == 0) {
-        vm_kill(vm);
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
+    if (vm->left) {
+        return err_set(FCSNAP_ECLOSED, "the VM was given up; it goes on");
+    }
+    vm_kill(vm);
+    return 0;
 }
 
 void fcsnap_vm_free(fcsnap_vm *vm)

@@ -419,6 +419,45 @@ static void test_stranger_answers(void **state)
     stop_attached(attach(id));
 }
 
+/* What was saved of it is of another release, or was damaged; it can be put right. */
+static void test_saved_damaged(void **state)
+{
+    static const struct {
+        const char *text;
+        int code;
+        const char *part;
+    } saved[] = {
+        { "", FCSNAP_ESTATE, "vm.json" },
+        { "null", FCSNAP_ESTATE, "vm.json" },
+        { "{\"schema\":2}", FCSNAP_EUNSUPPORTED, "schema 2" },
+        { "{\"schema\":1,\"config\":[]}", FCSNAP_ESTATE, "config" },
+        { "{\"schema\":1,\"config\":{\"machine-config\":{\"mem_size_mib\":-1e300}}}", FCSNAP_ESTATE,
+          "mem_size_mib" },
+        { "{\"schema\":1,\"config\":{\"machine-config\":{\"mem_size_mib\":64}},"
+          "\"track_dirty\":true,\"snapshot\":\"../x\"}",
+          FCSNAP_ESTATE, "snapshot" },
+    };
+    fcsnap_vm *vm = boot_detached();
+    char directory[300];
+    char path[320];
+    char away[320];
+    char id[ID_SIZE];
+
+    (void)state;
+    strcpy(id, fcsnap_vm_id(vm));
+    fcsnap_vm_free(vm);
+    snprintf(directory, sizeof(directory), "%s/vm/%s", bed.dir, id);
+    snprintf(path, sizeof(path), "%s/vm.json", directory);
+    snprintf(away, sizeof(away), "%s/away", directory);
+    assert_int_equal(rename(path, away), 0);
+    for (size_t i = 0; i < sizeof(saved) / sizeof(saved[0]); i++) {
+        write_file(path, saved[i].text, strlen(saved[i].text), 0600);
+        CHECK_ERR(fcsnap_vm_attach(bed.host, id, LIMIT, &vm), saved[i].code, saved[i].part);
+    }
+    assert_int_equal(rename(away, path), 0);
+    stop_attached(attach(id));
+}
+
 /* The process that works in the state directory itself. */
 static pid_t keeper_pid(void)
 {
@@ -509,6 +548,7 @@ static void test_closed_in_a_capture(void **state)
     CHECK_OK(fcsnap_host_close(bed.host, LIMIT));
     assert_int_equal(fcsnap_op_wait(op, 0), FCSNAP_ECANCELED);
     CHECK_ERR(fcsnap_vm_wait(vm, LIMIT, NULL), FCSNAP_ECLOSED, "closed");
+    CHECK_ERR(fcsnap_vm_kill(vm), FCSNAP_ECLOSED, "it goes on");
     fcsnap_op_free(op);
     fcsnap_vm_free(vm);
     fcsnap_host_free(bed.host);
@@ -705,27 +745,17 @@ static void test_program_killed_anywhere(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_outlives_in_file),
-        BED_TEST(test_outlives_in_lazy),
-        BED_TEST(test_eager_is_populated),
-        BED_TEST(test_handed_on),
-        BED_TEST(test_ended_alone),
-        BED_TEST(test_one_at_a_time),
-        BED_TEST(test_not_detached),
-        BED_TEST(test_no_descriptors),
-        BED_TEST(test_stranger_answers),
-        BED_TEST(test_keeper_killed),
-        BED_TEST(test_keeper_killed_alone),
-        BED_TEST(test_keeper_stopped),
-        BED_TEST(test_killed_and_given_up),
-        BED_TEST(test_closed_in_a_capture),
-        BED_TEST(test_page_lost),
-        BED_TEST(test_keeper_ends_well),
-        BED_TEST(test_cannot_start),
-        BED_TEST(test_launcher_stays),
-        BED_TEST(test_limit_anywhere),
-        BED_TEST(test_limit_leaves_nothing),
-        BED_TEST(test_program_killed_anywhere),
+        BED_TEST(test_outlives_in_file),     BED_TEST(test_outlives_in_lazy),
+        BED_TEST(test_eager_is_populated),   BED_TEST(test_handed_on),
+        BED_TEST(test_ended_alone),          BED_TEST(test_one_at_a_time),
+        BED_TEST(test_not_detached),         BED_TEST(test_no_descriptors),
+        BED_TEST(test_stranger_answers),     BED_TEST(test_saved_damaged),
+        BED_TEST(test_keeper_killed),        BED_TEST(test_keeper_killed_alone),
+        BED_TEST(test_keeper_stopped),       BED_TEST(test_killed_and_given_up),
+        BED_TEST(test_closed_in_a_capture),  BED_TEST(test_page_lost),
+        BED_TEST(test_keeper_ends_well),     BED_TEST(test_cannot_start),
+        BED_TEST(test_launcher_stays),       BED_TEST(test_limit_anywhere),
+        BED_TEST(test_limit_leaves_nothing), BED_TEST(test_program_killed_anywhere),
     };
 
     if (argc > 1) {
