@@ -53,7 +53,7 @@ FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := lazy race
 # All but those that mostly wait or run other programs; `make check-all` has them too.
-ASAN_REAL_TESTS = $(filter-out late lost recover stop swap,$(REAL_TESTS))
+ASAN_REAL_TESTS = $(filter-out branch late lost recover stop swap,$(REAL_TESTS))
 VALGRIND_REAL_TESTS :=
 # As a user with all that one needs, with neither /dev/userfaultfd nor the right to it.
 USER_REAL_TESTS := capture clones guest lazy main user
