@@ -48,7 +48,8 @@ extern "C" {
  * @retval FCSNAP_EDIED      The VM has exited, before or meanwhile.
  * @retval FCSNAP_EVMM       Firecracker refused; the VM goes on as it was.
  * @retval FCSNAP_EPROTO     What it answered is not HTTP.
- * @retval FCSNAP_ECORRUPT   What it wrote is not the whole memory; the VM goes on as it was.
+ * @retval FCSNAP_ECORRUPT   What it wrote is not the whole memory, or the file that the VM runs
+ *                           from was changed; the VM goes on as it was, if it can.
  * @retval FCSNAP_ENOSPC     The disk is full; the VM goes on as it was.
  * @retval FCSNAP_EACCES     A file may not be written; the VM goes on as it was.
  * @retval FCSNAP_ESYSTEM    A file could not be written; the VM goes on as it was.

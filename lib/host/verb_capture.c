@@ -127,6 +127,14 @@ static int make_body(struct capture_op *capture)
     return rc;
 }
 
+/* Of a file that was cut or written to Firecracker takes whatever is there now for memory. */
+static int judge_mapped(const struct fcsnap_vm *vm, int rc)
+{
+    int changed = rc == STEP_WAIT || vm->mapped == NULL ? 0 : source_check(vm->mapped);
+
+    return changed < 0 ? changed : rc;
+}
+
 static int create_step(struct fcsnap_op *op)
 {
     struct capture_op *capture = (struct capture_op *)op;
@@ -144,7 +152,7 @@ static int create_step(struct fcsnap_op *op)
         }
     }
     request.body = capture->body.data;
-    rc = vm_call(vm, &request, op);
+    rc = judge_mapped(vm, vm_call(vm, &request, op));
     if (rc != 0) {
         return rc;
     }
