@@ -36,7 +36,7 @@ REAL_SUPPORT := bed guest processes
 REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close late lazy \
 	lost machine main race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
-LINUX_TESTS := restore
+LINUX_TESTS := agent restore
 LINUX_EXAMPLES := boot snapshot_restore
 # tests/fault/NAME_test.c: like real, with these files beside it.
 FAULT_TESTS := places
@@ -64,7 +64,7 @@ USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 # by pidfd_open(), which it does not know.
 NO_VALGRIND_TESTS := directory pager pager_fail pager_huge spawn bad_config recover
 # kind/name=seconds, for those that need more or less than 120.
-TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/restore=300 \
+TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/agent=300 linux/restore=300 \
 	fault/places=$(if $(FCSNAP_FAULT_LONG),1500,300)
 
 LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen
@@ -235,11 +235,12 @@ $B/bench/%: $B/tests/bench/%.o $B/tests/bench/floor.o $(STATIC)
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS)
 
-# The agent is all of the Linux guest, so it is linked statically.
-$(LINUX_INITRD): tests/linux/guest.c $(LINUX_KERNEL)/vmlinux
-	@rm -rf $@.d && mkdir -p $@.d/dev
+# The agent is the guest's init, and busybox what that runs.
+$(LINUX_INITRD): build/plain/fcsnap-agent $(LINUX_KERNEL)/vmlinux
+	@rm -rf $@.d && mkdir -p $@.d/dev $@.d/bin
 	$(call say,LD,$@)
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Os -s -static $(WARNINGS) $< -o $@.d/init
+	$(Q)strip -o $@.d/init $<
+	$(Q)cp /bin/busybox $@.d/bin
 	$(Q)cp -r $(LINUX_KERNEL)/modules/guest $@.d/modules
 	$(Q)cd $@.d && find . | cpio --quiet -o -H newc > ../$(@F)
 

@@ -31,9 +31,14 @@ static const uint32_t modes[] = { FCSNAP_MEMORY_FILE, FCSNAP_MEMORY_LAZY };
 enum { MODES = 2 };
 
 static const char boot_args[] = "console=ttyS0 reboot=k panic=1 pci=off quiet mitigations=off "
-                                "nokaslr tsc=reliable";
+                                "nokaslr tsc=reliable -- --modules /modules";
 
 enum outcome { ANSWERED, CUT, MUTE, OUTCOMES };
+
+/* Works without end, and writes 2 MB each time; a snapshot does not end it. */
+static const char work[] =
+    "{\"argv\":[\"busybox\",\"nice\",\"busybox\",\"sh\",\"-c\",\"while :; do busybox cp /bin/busybox /run/copy; done\"],"
+    "\"output\":\"none\",\"keep\":true}";
 
 static fcsnap_vm *boot_linux(void)
 {
@@ -92,7 +97,7 @@ static bool read_until(int fd, char *data, size_t size, int64_t until, size_t *g
 
 static enum outcome read_frame(int fd, int64_t until)
 {
-    char data[256];
+    char data[1024];
     uint32_t size = 0;
     size_t got;
 
@@ -367,7 +372,7 @@ static void test_idle(void **state)
     for (int i = 0; i < 10; i++) {
         calls = call(vm, "echo", "{\"text\":\"in use\"}");
     }
-    calls = call(vm, "rest", "{\"ms\":500}");
+    calls = call(vm, "exec", "{\"argv\":[\"busybox\",\"sleep\",\"0.5\"]}");
     check_clones("idle", vm, calls);
 }
 
@@ -376,7 +381,7 @@ static void test_busy(void **state)
     fcsnap_vm *vm = boot_linux();
 
     (void)state;
-    check_clones("busy", vm, call(vm, "busy", "{}"));
+    check_clones("busy", vm, call(vm, "exec", work));
 }
 
 int main(void)

@@ -98,9 +98,22 @@ static bool take(int option, int *status)
     }
 }
 
+/* The kernel puts words before ours that it did not know itself, like "nokaslr". */
+static int skip_words(int argc, char **argv)
+{
+    int first = 1;
+
+    while (init_is() && first < argc && argv[first][0] != '-') {
+        first++;
+    }
+    return first;
+}
+
 bool options_read(int argc, char **argv, int *status)
 {
     int option;
+
+    optind = skip_words(argc, argv);
 
     while ((option = getopt_long(argc, argv, "+", known, NULL)) >= 0) {
         if (!take(option, status)) {
