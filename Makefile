@@ -16,9 +16,9 @@ LIB_VMM := api config config_check config_document config_keys console directory
 LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
-LIB_GUEST := channel frame vsock
+LIB_GUEST := channel frame message vsock
 LIB_HOST := host keeper keeper_message kept paths recover result rpc saved settings slot snapshot \
-	start state teardown verb_attach verb_boot verb_call verb_capture verb_connect verb_control \
+	start state talk teardown verb_attach verb_boot verb_call verb_capture verb_connect verb_control \
 	verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached

@@ -4,9 +4,9 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/fs.h"
-#include "base/json.h"
 #include "base/op.h"
 #include "guest/frame.h"
+#include "guest/message.h"
 #include "guest/vsock.h"
 
 #include <errno.h>
@@ -87,72 +87,28 @@ static struct call *find_call(const struct channel *channel, uint64_t id)
     return call;
 }
 
-/* What is read of a message: the rest of it is not for us. */
-enum { ID, METHOD, PARAMS, RESULT, ERROR, MEMBERS };
-static const char *const members[MEMBERS] = { "id", "method", "params", "result", "error" };
-
-/* The guest's own words for what went wrong, in the call's error. */
-static int take_rpc_error(struct call *call, const struct json_span *span)
+static int take_answer(struct call *call, const struct message *message)
 {
-    char quote[ERR_QUOTE + 1];
-    const char *text;
-    json *error;
-    int rc = json_parse(span->text, span->size, FRAME_LIMIT, FCSNAP_EFRAME, &error);
-
-    if (rc < 0) {
-        return err_prefix("error");
-    }
-    text = json_text(json_get(error, "message"));
-    text = text != NULL ? text : "no message";
-    err_set(FCSNAP_ERPC, "error %.0f: %s", json_number(json_get(error, "code")),
-            err_quote(quote, text, strlen(text)));
-    err_save(&call->error);
-    json_free(error);
-    return 0;
+    return message->error.text != NULL ? message_error(message, &call->error)
+                                       : message_copy(&message->result, &call->result);
 }
 
-/* As the guest wrote it: numbers and strings that a parser would change are the caller's. */
-static int take_text(const struct json_span *span, char **out)
+static int handle_answer(struct channel *channel, const struct message *message)
 {
-    *out = strndup(span->text, span->size);
-    return *out == NULL ? err_nomem() : 0;
-}
-
-/* The id as we wrote it: decimal digits. 0 is none of ours. */
-static uint64_t id_of(const struct json_span *span)
-{
-    uint64_t id = 0;
-
-    if (span->size > 19) {
-        return 0;
-    }
-    for (size_t i = 0; i < span->size; i++) {
-        if (span->text[i] < '0' || span->text[i] > '9') {
-            return 0;
-        }
-        id = id * 10 + (uint64_t)(span->text[i] - '0');
-    }
-    return id;
-}
-
-static int handle_answer(struct channel *channel, const struct json_span *message)
-{
-    const struct json_span *error = &message[ERROR];
-    const struct json_span *result = &message[RESULT];
-    uint64_t id = id_of(&message[ID]);
+    uint64_t id = message_id(message);
     struct call *call = find_call(channel, id);
     int rc;
 
     if (id == 0 || id >= atomic_load(&channel->next_id) || (call != NULL && call->done)) {
         return err_set(FCSNAP_EFRAME, "an answer with an id that was not asked");
     }
-    if ((error->text == NULL) == (result->text == NULL)) {
+    if ((message->error.text == NULL) == (message->result.text == NULL)) {
         return err_set(FCSNAP_EFRAME, "an answer without result or error, or with both");
     }
     if (call == NULL) {
         return 0; /* given up, so nobody wants it */
     }
-    rc = error->text != NULL ? take_rpc_error(call, error) : take_text(result, &call->result);
+    rc = take_answer(call, message);
     if (rc < 0) {
         return rc;
     }
@@ -165,20 +121,17 @@ static int handle_answer(struct channel *channel, const struct json_span *messag
     return 0;
 }
 
-static bool is_hello(const struct json_span *message)
+static bool is_hello(const struct message *message)
 {
-    static const char hello[] = "\"hello\"";
-
-    return message[METHOD].size == strlen(hello) &&
-           memcmp(message[METHOD].text, hello, strlen(hello)) == 0 && message[PARAMS].size > 0 &&
-           message[PARAMS].text[0] == '{';
+    return message_is(message, "hello") && message->params.size > 0 &&
+           message->params.text[0] == '{';
 }
 
 static int ping(struct channel *channel, struct call **call)
 {
     struct buf request = { 0 };
     uint64_t id = channel_next_id(channel);
-    int rc = channel_request(&request, id, "ping", NULL);
+    int rc = message_write(&request, id, "ping", NULL);
 
     if (rc == 0) {
         rc = channel_send(channel, id, request.data, request.size, NULL, call);
@@ -187,14 +140,14 @@ static int ping(struct channel *channel, struct call **call)
     return rc;
 }
 
-static int greet(struct channel *channel, const struct json_span *message)
+static int greet(struct channel *channel, const struct message *message)
 {
     int rc;
 
     if (!is_hello(message)) {
         return err_set(FCSNAP_EFRAME, "the first frame is not \"hello\"");
     }
-    rc = take_text(&message[PARAMS], &channel->hello);
+    rc = message_copy(&message->params, &channel->hello);
     if (rc == 0) {
         channel->state = CHANNEL_GREETED;
         channel->heard_ns = clock_ns();
@@ -205,26 +158,26 @@ static int greet(struct channel *channel, const struct json_span *message)
 }
 
 /* Of an agent that has not said "hello", and may still do so. */
-static bool is_poke_answer(const struct channel *channel, const struct json_span *message)
+static bool is_poke_answer(const struct channel *channel, const struct message *message)
 {
-    return channel->poked && message[METHOD].text == NULL && id_of(&message[ID]) == POKE_ID;
+    return channel->poked && message->method.text == NULL && message_id(message) == POKE_ID;
 }
 
 static int handle_frame(struct channel *channel, const char *data, size_t size)
 {
-    struct json_span message[MEMBERS];
-    int rc = json_find(data, size, FRAME_LIMIT, FCSNAP_EFRAME, members, MEMBERS, message);
+    struct message message;
+    int rc = message_read(data, size, &message);
 
     if (rc < 0) {
         return rc;
     }
     if (channel->state == CHANNEL_ASKED) {
-        return is_poke_answer(channel, message) ? 0 : greet(channel, message);
+        return is_poke_answer(channel, &message) ? 0 : greet(channel, &message);
     }
-    if (message[METHOD].text != NULL) {
+    if (message.method.text != NULL) {
         return 0; /* a notification; nobody asked for any yet */
     }
-    return handle_answer(channel, message);
+    return handle_answer(channel, &message);
 }
 
 static int handle_frames(struct channel *channel)
@@ -478,20 +431,4 @@ void channel_give_up(struct channel *channel, struct call *call)
     if (call->sent == 0 || call->frame.size == 0 || channel->state == CHANNEL_BROKEN) {
         drop(channel, call);
     }
-}
-
-int channel_request(struct buf *out, uint64_t id, const char *method, const char *params)
-{
-    char *name = NULL;
-    json *text = json_new_string(method);
-    int rc = text == NULL ? err_nomem() : json_print(text, &name);
-
-    json_free(text);
-    if (rc == 0) {
-        rc = buf_addf(out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":%s%s%s}",
-                      (unsigned long long)id, name, params != NULL ? ",\"params\":" : "",
-                      params != NULL ? params : "");
-    }
-    free(name);
-    return rc;
 }

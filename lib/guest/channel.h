@@ -79,8 +79,4 @@ int channel_take(struct channel *channel, struct call *call, char **result) MUST
 /* Nobody waits any more. */
 void channel_give_up(struct channel *channel, struct call *call);
 
-/* {"jsonrpc":"2.0","id":ID,"method":METHOD,"params":PARAMS} */
-int channel_request(struct buf *out, uint64_t id, const char *method,
-                    const char *params) MUST_CHECK;
-
 #endif

@@ -1,118 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "guest/frame.h"
+#include "guest/message.h"
 #include "host/result.h"
-#include "host/rpc.h"
+#include "host/talk.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a lost connection may be the sign of a process that is about to be gone. */
-enum { LOST_NS = 50 * NS_PER_MS };
-
 struct call_op {
     struct fcsnap_op op; /* first */
-    struct fcsnap_rpc *rpc;
-    struct vm_watcher watcher;
+    struct talk talk;
     struct buf request;
     uint64_t id;
     struct call *call;
-    int64_t lost_ns;
-    struct err lost;
     char *method;
     char *result;
 };
 
-/* The caller's word, in a text that is one line. */
-static int name_method(const struct call_op *call)
-{
-    char quote[ERR_QUOTE + 1];
-
-    return err_prefix("%s", err_quote(quote, call->method, strlen(call->method)));
-}
-
-static void note_loss(struct call_op *call)
-{
-    name_method(call);
-    err_save(&call->lost);
-    call->lost_ns = call->rpc->channel->broken_ns;
-}
-
 static int send_step(struct fcsnap_op *op)
 {
     struct call_op *call = (struct call_op *)op;
-    int rc;
 
-    vm_watch(call->rpc->vm, &call->watcher, op);
-    rc = channel_send(call->rpc->channel, call->id, call->request.data, call->request.size, op,
-                      &call->call);
-    if (rc == FCSNAP_ECONNLOST) {
-        /* Judged in the next step, as one that is noticed later. */
-        note_loss(call);
-        return STEP_DONE;
-    }
-    return rc;
-}
-
-/* A connection that ends with the process is not what the caller should hear of. */
-static int judge_loss(struct call_op *call)
-{
-    struct fcsnap_vm *vm = call->rpc->vm;
-
-    if (vm->ending || vm_has_failed(vm)) {
-        return vm_died(vm);
-    }
-    /* What we closed ourselves needs no guess. */
-    if (call->rpc->list_at != NULL && clock_ns() - call->lost_ns < LOST_NS) {
-        op_wake_at(&call->op, call->lost_ns + LOST_NS);
-        return STEP_WAIT;
-    }
-    return err_load(&call->lost);
+    return talk_send(&call->talk, op, call->id, &call->request, &call->call);
 }
 
 static int answer_step(struct fcsnap_op *op)
 {
     struct call_op *call = (struct call_op *)op;
-    int rc;
 
-    if (call->lost_ns != 0) {
-        return judge_loss(call);
-    }
-    rc = channel_take(call->rpc->channel, call->call, &call->result);
-    if (rc == STEP_WAIT) {
-        return STEP_WAIT;
-    }
-    call->call = NULL;
-    if (rc == FCSNAP_ECONNLOST) {
-        note_loss(call);
-        return judge_loss(call);
-    }
-    return rc < 0 ? name_method(call) : 0;
+    return talk_take(&call->talk, op, &call->call, &call->result);
 }
 
 static int give_up(struct fcsnap_op *op)
 {
     struct call_op *call = (struct call_op *)op;
 
-    if (call->call != NULL) {
-        channel_give_up(call->rpc->channel, call->call);
-        call->call = NULL;
-    }
+    talk_give_up(&call->talk, &call->call);
     return STEP_DONE;
 }
 
 static void call_done(struct fcsnap_op *op)
 {
-    vm_unwatch(&((struct call_op *)op)->watcher);
+    talk_end(&((struct call_op *)op)->talk);
 }
 
 static void call_free(struct fcsnap_op *op)
 {
     struct call_op *call = (struct call_op *)op;
 
-    rpc_unref(call->rpc);
+    talk_free(&call->talk);
     buf_free(&call->request);
     free(call->method);
     free(call->result);
@@ -161,8 +99,9 @@ static int fill(struct call_op *call, const char *method, const char *params)
     if (call->method == NULL) {
         return err_nomem();
     }
-    call->id = channel_next_id(call->rpc->channel);
-    rc = channel_request(&call->request, call->id, method, params);
+    call->talk.method = call->method;
+    call->id = channel_next_id(call->talk.rpc->channel);
+    rc = message_write(&call->request, call->id, method, params);
     if (rc == 0 && call->request.size > FRAME_LIMIT) {
         rc = err_set(FCSNAP_EINVAL, "a request of %zu bytes; the limit is %d", call->request.size,
                      FRAME_LIMIT);
@@ -187,8 +126,7 @@ static int make(struct fcsnap_rpc *rpc, const char *method, const char *params, 
     if (call == NULL) {
         return rc < 0 ? rc : err_nomem();
     }
-    call->rpc = rpc;
-    rpc_ref(rpc);
+    talk_init(&call->talk, rpc);
     result_init(&call->op, &call_verb, rpc->vm->host, timeout_ms);
     rc = fill(call, method, params);
     if (rc < 0) {

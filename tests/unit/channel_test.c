@@ -6,6 +6,7 @@
 #include "base/sock.h"
 #include "guest/channel.h"
 #include "guest/frame.h"
+#include "guest/message.h"
 #include "guest/vsock.h"
 #include "on_reactor.h"
 
@@ -156,7 +157,7 @@ static struct call_op *start_call(const char *method, const char *params)
 
     assert_non_null(call);
     call->id = channel_next_id(channel);
-    CHECK_OK(channel_request(&call->request, call->id, method, params));
+    CHECK_OK(message_write(&call->request, call->id, method, params));
     op_init(&call->op, &verb, reactor, -1);
     op_start(&call->op);
     return call;
@@ -749,7 +750,7 @@ static void test_request_quotes_the_method(void **state)
     struct buf out = { 0 };
 
     (void)state;
-    CHECK_OK(channel_request(&out, 3, "a\"b\n", "{}"));
+    CHECK_OK(message_write(&out, 3, "a\"b\n", "{}"));
     assert_string_equal(out.data,
                         "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"a\\\"b\\n\",\"params\":{}}");
     buf_free(&out);
