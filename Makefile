@@ -16,10 +16,10 @@ LIB_VMM := api config config_check config_document config_keys console directory
 LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
-LIB_GUEST := channel frame message vsock
+LIB_GUEST := channel frame message notices vsock
 LIB_HOST := host keeper keeper_message kept paths recover result rpc saved settings slot snapshot \
 	start state talk teardown verb_attach verb_boot verb_call verb_capture verb_connect verb_control \
-	verb_restore verb_stop vm vm_info
+	verb_notification verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached
 BENCHES := restore capture
@@ -32,9 +32,9 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with these files beside it and a real Firecracker.
-REAL_SUPPORT := bed guest processes
+REAL_SUPPORT := bed guest peer processes
 REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close late lazy \
-	lost machine main race recover stop swap user
+	lost machine main notifications race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := agent restore
 LINUX_EXAMPLES := boot snapshot_restore
@@ -49,9 +49,9 @@ FAKE_TINY := args json methods methods_machine methods_mem reply rpc session tex
 # tests/fake/NAME_test.c: like real, and only with the fake.
 FAKE_TESTS := script versions
 # The real tests that the fake passes as well: it has no huge pages, and needs no KVM.
-FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main
+FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main notifications
 # The real tests that also run under ThreadSanitizer in `make check`.
-TSAN_REAL_TESTS := lazy race
+TSAN_REAL_TESTS := lazy notifications race
 # All but those that mostly wait or run other programs; `make check-all` has them too.
 ASAN_REAL_TESTS = $(filter-out branch late lost recover stop swap,$(REAL_TESTS))
 VALGRIND_REAL_TESTS :=
@@ -318,7 +318,8 @@ LABEL ?= $(filter-out plain,$(FLAVOUR))
 SLOWER := $(if $(LABEL),FCSNAP_TEST_TIMEOUT=$${FCSNAP_TEST_TIMEOUT:-300})
 WRAP ?= $(WRAP_$(FLAVOUR))
 RUN = $(SLOWER) FCSNAP_GUEST=$(abspath $(GUEST)) FCSNAP_KEEPER=$(abspath $(KEEPER)) \
-	tests/run.sh --log build/$(or $(LABEL),plain)/log --timeouts '$(TEST_TIMEOUTS)' \
+	FCSNAP_AGENT=$${FCSNAP_AGENT:-$(abspath $(AGENT))} tests/run.sh \
+	--log build/$(or $(LABEL),plain)/log --timeouts '$(TEST_TIMEOUTS)' \
 	$(LABEL:%=--label %) $(if $(WRAP),--wrap '$(WRAP)') $(if $(RESULTS),--results $(RESULTS))
 
 export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1
@@ -331,7 +332,7 @@ define build_and_run
 	$(Q)$(RUN) $(3) $(2)
 endef
 # Says nothing when all is up to date.
-prepare: guest $(KEEPER) $(PREPARED)
+prepare: guest agent $(KEEPER) $(PREPARED)
 	@:
 scripts = $(patsubst %,tests/%.sh,$(call wanted,$(1)))
 

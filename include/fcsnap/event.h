@@ -8,7 +8,7 @@
  * @defgroup libfcsnap_event what happens, by one descriptor
  *
  * A host has one queue of events for one consumer. It holds at most one entry for
- * each operation and each VM, so nothing is lost and nothing piles up.
+ * each operation, VM and channel, so nothing is lost and nothing piles up.
  * Events are kept from the first call of fcsnap_host_event_fd() on.
  * @{
  */
@@ -17,7 +17,9 @@
 enum {
     FCSNAP_EVENT_OP_ENDED = 1,  /**< An operation ended: fcsnap_op_wait() does not wait. */
     FCSNAP_EVENT_VM_EXITED = 2, /**< A VM ended and its directory is gone: fcsnap_vm_wait(). */
-    FCSNAP_EVENT_VM_FAULT = 4   /**< A VM was killed since it could not go on: fcsnap_vm_fault(). */
+    FCSNAP_EVENT_VM_FAULT = 4,  /**< A VM was killed since it could not go on: fcsnap_vm_fault(). */
+    /** fcsnap_rpc_next_notification() has something, or says how the channel ended. */
+    FCSNAP_EVENT_RPC_NOTIFIED = 8
 };
 
 #ifdef __cplusplus
@@ -46,7 +48,8 @@ FCSNAP_API int32_t fcsnap_host_event_fd(fcsnap_host *host, int32_t *out);
  *
  * @param[in]  host    An open host. Borrowed.
  * @param[out] kind    One of the kinds of events; 0 if there is none.
- * @param[out] number  fcsnap_op_number() or fcsnap_vm_number() of what it is about.
+ * @param[out] number  fcsnap_op_number(), fcsnap_vm_number() or fcsnap_rpc_number() of
+ *                     what it is about.
  *
  * @retval 0              Done, whether or not there was one.
  * @retval FCSNAP_EINVAL  An argument is NULL.

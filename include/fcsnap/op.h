@@ -10,8 +10,9 @@
  * Each long call exists twice: one that waits, and one that ends in _start
  * and returns an operation at once. The operation is waited for here, or its
  * end comes as an event; then a getter of the result's kind takes the result.
- * Only fcsnap_vm_wait() and fcsnap_host_close() have no second form: the end
- * of a VM is an event by itself, and that of a host has nobody to tell.
+ * Only fcsnap_vm_wait(), fcsnap_rpc_next_notification() and fcsnap_host_close()
+ * have no second form: the end of a VM and a notification are events by
+ * themselves, and the end of a host has nobody to tell.
  * @{
  */
 

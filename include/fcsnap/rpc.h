@@ -16,6 +16,11 @@
  * the guest without a word, and neither Firecracker's "OK" nor "hello" shows
  * it. That call is a "ping"; a connection without "hello" is sent one too, as it
  * shows its end only then. What a caller sends goes over a proven channel only, once.
+ *
+ * Any number of calls may be in flight on a channel, from any threads; answers
+ * come in any order. A snapshot of the VM closes all its channels first: calls in
+ * flight end with FCSNAP_ECONNLOST, and nothing is sent again by itself, so
+ * what must not be done twice is not.
  * @{
  */
 
@@ -156,6 +161,97 @@ FCSNAP_API int32_t fcsnap_rpc_call_start(fcsnap_rpc *rpc, const char *method, co
  * @since      1.0
  */
 FCSNAP_API int32_t fcsnap_op_take_text(fcsnap_op *op, char **out);
+
+/**
+ * Send a notification: a request that has no answer.
+ *
+ * @param[in] rpc         A channel. Borrowed.
+ * @param[in] method      Name of the method. Copied.
+ * @param[in] params      JSON object or array; NULL for none. Copied.
+ * @param[in] timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 All of it is on its way; whether the agent reads it is not known.
+ * @retval FCSNAP_EINVAL     As for fcsnap_rpc_call().
+ * @retval FCSNAP_EFRAME     The agent broke the protocol; the channel is closed.
+ * @retval FCSNAP_ECONNLOST  The connection ended, by a snapshot for one.
+ * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed: the agent does not read. Of what it has not begun to
+ *                           read, nothing is sent.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms, while the agent does not read what came before.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_rpc_notify(fcsnap_rpc *rpc, const char *method, const char *params,
+                                     int64_t timeout_ms);
+
+/**
+ * Begin to send a notification: fcsnap_rpc_notify() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  method      Name of the method. Copied.
+ * @param[in]  params      JSON object or array; NULL for none. Copied.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   As for fcsnap_rpc_call().
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_rpc_notify_start(fcsnap_rpc *rpc, const char *method, const char *params,
+                                           int64_t timeout_ms, fcsnap_op **out);
+
+/**
+ * Take the oldest notification of the agent.
+ *
+ * They are kept from the first call of this function on; those that came
+ * before are dropped, so a program that never asks need not care. While more than
+ * 1 MiB of them wait nothing is read from the connection, answers to calls
+ * neither, and the agent has to wait: who has begun to ask must go on, or free the
+ * channel. Nothing is lost or overtaken.
+ *
+ * A loop need not poll: FCSNAP_EVENT_RPC_NOTIFIED, with fcsnap_rpc_number(),
+ * says when to call this with a limit of 0, again and again until it fails:
+ * with FCSNAP_ETIMEDOUT when none is left, with anything else when the channel ended.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ * @param[out] out         The message, a JSON object with "method" and mostly "params", as the
+ *                         agent wrote it; caller owns, fcsnap_free(). NULL on failure.
+ *
+ * @retval 0                 Done.
+ * @retval FCSNAP_EINVAL     An argument is NULL.
+ * @retval FCSNAP_ETIMEDOUT  There is none, or none came within the limit.
+ * @retval FCSNAP_EFRAME     The agent broke the protocol; the channel is closed.
+ * @retval FCSNAP_ECONNLOST  The connection ended, and all that came before has been taken.
+ * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread; each notification is given to one.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_rpc_next_notification(fcsnap_rpc *rpc, int64_t timeout_ms, char **out);
+
+/**
+ * Number of a channel, as events name it.
+ *
+ * @param[in] rpc  A channel. Borrowed.
+ *
+ * @return A number that no other object of the host has; 0 if @p rpc is NULL.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API uint64_t fcsnap_rpc_number(const fcsnap_rpc *rpc);
 
 /**
  * What the agent said in its "hello", as JSON.

@@ -13,7 +13,7 @@
  * pending kinds, which is linked at most once: no allocation, bounded by the
  * objects that live, nothing lost.
  */
-enum { EVENT_OP_ENDED = 1, EVENT_VM_EXITED = 2, EVENT_VM_FAULT = 4 };
+enum { EVENT_OP_ENDED = 1, EVENT_VM_EXITED = 2, EVENT_VM_FAULT = 4, EVENT_RPC_NOTIFIED = 8 };
 
 struct event_node {
     struct event_node *next;

@@ -74,6 +74,9 @@ void channel_break(struct channel *channel)
             finish(call);
         }
     }
+    for (struct ear *ear = channel->ears; ear != NULL; ear = ear->next) {
+        ear->ended(ear);
+    }
     wake_owner(channel);
 }
 
@@ -163,6 +166,17 @@ static bool is_poke_answer(const struct channel *channel, const struct message *
     return channel->poked && message->method.text == NULL && message_id(message) == POKE_ID;
 }
 
+/* One that nobody wants to hear is dropped. */
+static int hear(struct channel *channel, const struct message *message)
+{
+    int rc = 0;
+
+    for (struct ear *ear = channel->ears; ear != NULL && rc == 0; ear = ear->next) {
+        rc = ear->hear(ear, message);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int handle_frame(struct channel *channel, const char *data, size_t size)
 {
     struct message message;
@@ -175,7 +189,8 @@ static int handle_frame(struct channel *channel, const char *data, size_t size)
         return is_poke_answer(channel, &message) ? 0 : greet(channel, &message);
     }
     if (message.method.text != NULL) {
-        return 0; /* a notification; nobody asked for any yet */
+        /* The guest asks nothing of us. */
+        return message.id.text == NULL ? hear(channel, &message) : 0;
     }
     return handle_answer(channel, &message);
 }
@@ -185,9 +200,9 @@ static int handle_frames(struct channel *channel)
     size_t from = 0;
     const char *data;
     size_t size;
-    int rc;
+    int rc = 0;
 
-    while ((rc = frame_find(&channel->in, from, &data, &size)) == 1) {
+    while (channel->holds == 0 && (rc = frame_find(&channel->in, from, &data, &size)) == 1) {
         rc = handle_frame(channel, data, size);
         if (rc < 0 || channel->state == CHANNEL_BROKEN) {
             return rc;
@@ -251,6 +266,19 @@ static int send_frame(struct channel *channel, struct call *call)
     return 1;
 }
 
+/* A connection that was closed tells so whatever is waited for: one that is held must not. */
+static int watch(struct channel *channel)
+{
+    uint32_t events = (channel->holds == 0 ? (uint32_t)EPOLLIN : 0) |
+                      (channel->unsent != NULL ? (uint32_t)EPOLLOUT : 0);
+
+    if (events == 0) {
+        reactor_unwatch(channel->reactor, &channel->watch);
+        return 0;
+    }
+    return reactor_watch(channel->reactor, &channel->watch, events);
+}
+
 static int transmit(struct channel *channel)
 {
     while (channel->unsent != NULL) {
@@ -261,14 +289,16 @@ static int transmit(struct channel *channel)
             return rc;
         }
         if (rc == 0) {
-            return reactor_watch(channel->reactor, &channel->watch, EPOLLIN | EPOLLOUT);
+            break;
         }
         channel->unsent = call->next;
         if (call->op == NULL && call != channel->proof) {
             drop(channel, call);
+        } else if (call->id == 0) {
+            finish(call);
         }
     }
-    return reactor_watch(channel->reactor, &channel->watch, EPOLLIN);
+    return watch(channel);
 }
 
 static int advance(struct channel *channel, uint32_t events)
@@ -286,7 +316,7 @@ static int advance(struct channel *channel, uint32_t events)
     if (rc == 0 && (events & EPOLLOUT) != 0) {
         rc = transmit(channel);
     }
-    if (rc == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+    if (rc == 0 && channel->holds == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
         rc = receive(channel);
     }
     return rc;
@@ -430,5 +460,44 @@ void channel_give_up(struct channel *channel, struct call *call)
     /* Half a frame would leave the guest waiting for the rest of it. */
     if (call->sent == 0 || call->frame.size == 0 || channel->state == CHANNEL_BROKEN) {
         drop(channel, call);
+    }
+}
+
+void channel_listen(struct channel *channel, struct ear *ear)
+{
+    ear->next = channel->ears;
+    ear->at = &channel->ears;
+    if (channel->ears != NULL) {
+        channel->ears->at = &ear->next;
+    }
+    channel->ears = ear;
+}
+
+void ear_close(struct ear *ear)
+{
+    if (ear->at == NULL) {
+        return;
+    }
+    *ear->at = ear->next;
+    if (ear->next != NULL) {
+        ear->next->at = ear->at;
+    }
+    ear->at = NULL;
+}
+
+void channel_hold(struct channel *channel)
+{
+    if (channel->holds++ == 0 && channel->state != CHANNEL_BROKEN && watch(channel) < 0) {
+        channel_break(channel);
+    }
+}
+
+void channel_release(struct channel *channel)
+{
+    if (--channel->holds > 0 || channel->state == CHANNEL_BROKEN) {
+        return;
+    }
+    if (handle_frames(channel) < 0 || (channel->state != CHANNEL_BROKEN && watch(channel) < 0)) {
+        channel_break(channel);
     }
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 struct fcsnap_op;
+struct message;
 
 /*
  * JSON-RPC 2.0 in frames over one vsock connection. Of the reactor, but for
@@ -34,6 +35,18 @@ struct call {
     struct err error; /* code 0: none */
 };
 
+/*
+ * Who hears what the agent says unasked. Until it is heard no more, the channel
+ * may be held: then nothing is read, and the agent waits.
+ */
+struct ear {
+    struct ear *next;
+    struct ear **at; /* NULL: it does not listen */
+    /* 1 if that was for this one, 0 if others may hear it; a failure ends the channel. */
+    int (*hear)(struct ear *ear, const struct message *message);
+    void (*ended)(struct ear *ear); /* the channel is broken */
+};
+
 struct channel {
     struct watch watch;
     struct reactor *reactor;
@@ -50,6 +63,8 @@ struct channel {
     struct call **calls_end;
     struct call *unsent; /* the first with something to send */
     struct call *proof;
+    struct ear *ears;
+    unsigned holds;
 };
 
 /* Begin to connect. */
@@ -69,7 +84,10 @@ void channel_poke(struct channel *channel);
 /* Any thread: the id of a request that will be sent. */
 uint64_t channel_next_id(struct channel *channel);
 
-/* Send a request with an id of channel_next_id(); op is woken when the call is done. */
+/*
+ * Send a request with an id of channel_next_id(); op is woken when the call is
+ * done. That of a notification, whose id is 0, is done when it was sent.
+ */
 int channel_send(struct channel *channel, uint64_t id, const char *text, size_t size,
                  struct fcsnap_op *op, struct call **out) MUST_CHECK;
 
@@ -78,5 +96,13 @@ int channel_take(struct channel *channel, struct call *call, char **result) MUST
 
 /* Nobody waits any more. */
 void channel_give_up(struct channel *channel, struct call *call);
+
+/* Before all who listen already. */
+void channel_listen(struct channel *channel, struct ear *ear);
+void ear_close(struct ear *ear);
+
+/* Read nothing, until it was released as often. What was read already is not handled, either. */
+void channel_hold(struct channel *channel);
+void channel_release(struct channel *channel);
 
 #endif

@@ -87,9 +87,13 @@ int message_write(struct buf *out, uint64_t id, const char *method, const char *
     int rc = text == NULL ? err_nomem() : json_print(text, &name);
 
     json_free(text);
+    if (rc == 0 && id != 0) {
+        rc = buf_addf(out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":", (unsigned long long)id);
+    } else if (rc == 0) {
+        rc = buf_addf(out, "{\"jsonrpc\":\"2.0\",\"method\":");
+    }
     if (rc == 0) {
-        rc = buf_addf(out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":%s%s%s}",
-                      (unsigned long long)id, name, params != NULL ? ",\"params\":" : "",
+        rc = buf_addf(out, "%s%s%s}", name, params != NULL ? ",\"params\":" : "",
                       params != NULL ? params : "");
     }
     free(name);

@@ -35,7 +35,7 @@ int message_error(const struct message *message, struct err *out) MUST_CHECK;
 /* A value as the guest wrote it: numbers and strings that a parser would change are the caller's. */
 int message_copy(const struct json_span *span, char **out) MUST_CHECK;
 
-/* {"jsonrpc":"2.0","id":ID,"method":METHOD,"params":PARAMS} */
+/* {"jsonrpc":"2.0","id":ID,"method":METHOD,"params":PARAMS}; with an id of 0, a notification. */
 int message_write(struct buf *out, uint64_t id, const char *method, const char *params) MUST_CHECK;
 
 #endif

@@ -22,6 +22,7 @@ static void destroy(struct task *task)
     struct fcsnap_rpc *rpc =
         (struct fcsnap_rpc *)((char *)task - offsetof(struct fcsnap_rpc, destroy_task));
 
+    notices_close(&rpc->notices);
     channel_free(rpc->channel);
     free(rpc->hello);
     vm_unref(rpc->vm);
@@ -37,6 +38,14 @@ static void close_now(struct task *task)
     err_set(FCSNAP_ECONNLOST, "the channel was freed");
     channel_break(rpc->channel);
     rpc_unref(rpc);
+}
+
+static void told(struct notices *notices)
+{
+    struct fcsnap_rpc *rpc =
+        (struct fcsnap_rpc *)((char *)notices - offsetof(struct fcsnap_rpc, notices));
+
+    watchers_wake(rpc->waiting);
 }
 
 int rpc_new(struct fcsnap_vm *vm, struct channel *channel, struct fcsnap_rpc **out)
@@ -57,6 +66,9 @@ int rpc_new(struct fcsnap_vm *vm, struct channel *channel, struct fcsnap_rpc **o
     rpc->hello = channel->hello;
     channel->hello = NULL;
     channel->owner = NULL;
+    rpc->notices.told = told;
+    rpc->notices.event.number = host_next_number(vm->host);
+    notices_open(&rpc->notices, channel, &vm->host->events);
     rpc->list_next = vm->channels;
     rpc->list_at = &vm->channels;
     if (vm->channels != NULL) {
@@ -97,6 +109,11 @@ void vm_close_channels(struct fcsnap_vm *vm, const char *why)
 const char *fcsnap_rpc_hello(const fcsnap_rpc *rpc)
 {
     return rpc != NULL ? rpc->hello : NULL;
+}
+
+uint64_t fcsnap_rpc_number(const fcsnap_rpc *rpc)
+{
+    return rpc != NULL ? rpc->notices.event.number : 0;
 }
 
 void fcsnap_rpc_free(fcsnap_rpc *rpc)

@@ -2,7 +2,7 @@
 #ifndef HOST_RPC_H
 #define HOST_RPC_H
 
-#include "guest/channel.h"
+#include "guest/notices.h"
 #include "host/vm.h"
 
 #include <fcsnap/rpc.h>
@@ -12,8 +12,10 @@ struct fcsnap_rpc {
     atomic_int references;
     struct fcsnap_vm *vm;
     char *hello;
+    struct notices notices;
 
     /* Of the reactor. */
+    struct vm_watcher *waiting;   /* for a notification */
     struct fcsnap_rpc *list_next; /* of the VM */
     struct fcsnap_rpc **list_at;  /* NULL: the VM does not know it any more */
     struct channel *channel;

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 #include "guest/frame.h"
 #include "guest/message.h"
+#include "host/call.h"
 #include "host/result.h"
 #include "host/talk.h"
 
@@ -74,6 +75,23 @@ static const struct verb call_verb = {
     .free = call_free,
 };
 
+static const struct verb notify_verb = {
+    .name = "notify",
+    .steps =
+        (const struct step[]){
+            { "send", "sending a notification", send_step, false },
+            { "room", "waiting for the guest to read", answer_step, false },
+            { 0 },
+        },
+    .undo =
+        (const struct step[]){
+            { "undo", "giving up a notification", give_up, false },
+            { 0 },
+        },
+    .done = call_done,
+    .free = call_free,
+};
+
 static int check_params(const char *params)
 {
     char first;
@@ -91,17 +109,33 @@ static int check_params(const char *params)
     return 0;
 }
 
-static int fill(struct call_op *call, const char *method, const char *params)
+struct request {
+    const char *method;
+    const char *params;
+};
+
+static int check_request(const struct fcsnap_rpc *rpc, const struct request *request)
+{
+    if (rpc == NULL || request->method == NULL) {
+        return err_set(FCSNAP_EINVAL, "the %s is NULL", rpc == NULL ? "channel" : "method");
+    }
+    if (!utf8_valid(request->method, strlen(request->method))) {
+        return err_set(FCSNAP_EINVAL, "the method is not UTF-8");
+    }
+    return check_params(request->params);
+}
+
+static int fill(struct call_op *call, const struct request *request)
 {
     int rc;
 
-    call->method = strdup(method);
+    call->method = strdup(request->method);
     if (call->method == NULL) {
         return err_nomem();
     }
     call->talk.method = call->method;
-    call->id = channel_next_id(call->talk.rpc->channel);
-    rc = message_write(&call->request, call->id, method, params);
+    call->id = call->op.verb == &call_verb ? channel_next_id(call->talk.rpc->channel) : 0;
+    rc = message_write(&call->request, call->id, request->method, request->params);
     if (rc == 0 && call->request.size > FRAME_LIMIT) {
         rc = err_set(FCSNAP_EINVAL, "a request of %zu bytes; the limit is %d", call->request.size,
                      FRAME_LIMIT);
@@ -109,26 +143,22 @@ static int fill(struct call_op *call, const char *method, const char *params)
     return rc;
 }
 
-static int make(struct fcsnap_rpc *rpc, const char *method, const char *params, int64_t timeout_ms,
-                struct call_op **out)
+static int make(const struct verb *verb, struct fcsnap_rpc *rpc, const struct request *request,
+                int64_t timeout_ms, struct call_op **out)
 {
     struct call_op *call;
-    int rc;
+    int rc = check_request(rpc, request);
 
-    if (rpc == NULL || method == NULL) {
-        return err_set(FCSNAP_EINVAL, "the %s is NULL", rpc == NULL ? "channel" : "method");
+    if (rc < 0) {
+        return rc;
     }
-    if (!utf8_valid(method, strlen(method))) {
-        return err_set(FCSNAP_EINVAL, "the method is not UTF-8");
-    }
-    rc = check_params(params);
-    call = rc == 0 ? calloc(1, sizeof(*call)) : NULL;
+    call = calloc(1, sizeof(*call));
     if (call == NULL) {
-        return rc < 0 ? rc : err_nomem();
+        return err_nomem();
     }
     talk_init(&call->talk, rpc);
-    result_init(&call->op, &call_verb, rpc->vm->host, timeout_ms);
-    rc = fill(call, method, params);
+    result_init(&call->op, verb, rpc->vm->host, timeout_ms);
+    rc = fill(call, request);
     if (rc < 0) {
         op_unref(&call->op);
         return rc;
@@ -137,17 +167,17 @@ static int make(struct fcsnap_rpc *rpc, const char *method, const char *params, 
     return 0;
 }
 
-int32_t fcsnap_rpc_call(fcsnap_rpc *rpc, const char *method, const char *params, int64_t timeout_ms,
-                        char **result)
+int call_run(struct fcsnap_rpc *rpc, const char *method, const char *params, int64_t timeout_ms,
+             char **result)
 {
+    struct request request = { method, params };
     struct call_op *call = NULL;
     int rc;
 
-    err_enter("fcsnap_rpc_call");
     if (result != NULL) {
         *result = NULL;
     }
-    rc = make(rpc, method, params, timeout_ms, &call);
+    rc = make(&call_verb, rpc, &request, timeout_ms, &call);
     if (rc < 0) {
         return rc;
     }
@@ -160,19 +190,61 @@ int32_t fcsnap_rpc_call(fcsnap_rpc *rpc, const char *method, const char *params,
     return rc;
 }
 
-int32_t fcsnap_rpc_call_start(fcsnap_rpc *rpc, const char *method, const char *params,
-                              int64_t timeout_ms, fcsnap_op **out)
+static int start(const struct verb *verb, struct fcsnap_rpc *rpc, const struct request *request,
+                 int64_t timeout_ms, fcsnap_op **out)
 {
     struct call_op *call = NULL;
     int rc;
 
-    err_enter("fcsnap_rpc_call_start");
     if (out == NULL) {
         return err_set(FCSNAP_EINVAL, "out is NULL");
     }
     *out = NULL;
-    rc = make(rpc, method, params, timeout_ms, &call);
+    rc = make(verb, rpc, request, timeout_ms, &call);
     return rc < 0 ? rc : result_start(rpc->vm->host, &call->op, out);
+}
+
+int call_start(struct fcsnap_rpc *rpc, const char *method, const char *params, int64_t timeout_ms,
+               fcsnap_op **out)
+{
+    struct request request = { method, params };
+
+    return start(&call_verb, rpc, &request, timeout_ms, out);
+}
+
+int32_t fcsnap_rpc_call(fcsnap_rpc *rpc, const char *method, const char *params, int64_t timeout_ms,
+                        char **result)
+{
+    err_enter("fcsnap_rpc_call");
+    return call_run(rpc, method, params, timeout_ms, result);
+}
+
+int32_t fcsnap_rpc_call_start(fcsnap_rpc *rpc, const char *method, const char *params,
+                              int64_t timeout_ms, fcsnap_op **out)
+{
+    err_enter("fcsnap_rpc_call_start");
+    return call_start(rpc, method, params, timeout_ms, out);
+}
+
+int32_t fcsnap_rpc_notify(fcsnap_rpc *rpc, const char *method, const char *params,
+                          int64_t timeout_ms)
+{
+    struct request request = { method, params };
+    struct call_op *call = NULL;
+    int rc;
+
+    err_enter("fcsnap_rpc_notify");
+    rc = make(&notify_verb, rpc, &request, timeout_ms, &call);
+    return rc < 0 ? rc : result_run(rpc->vm->host, &call->op);
+}
+
+int32_t fcsnap_rpc_notify_start(fcsnap_rpc *rpc, const char *method, const char *params,
+                                int64_t timeout_ms, fcsnap_op **out)
+{
+    struct request request = { method, params };
+
+    err_enter("fcsnap_rpc_notify_start");
+    return start(&notify_verb, rpc, &request, timeout_ms, out);
 }
 
 int32_t fcsnap_op_take_text(fcsnap_op *op, char **out)

@@ -18,18 +18,30 @@ enum { LOST_NS = 1000 * NS_PER_MS };
 
 enum { ABANDON_AGAIN_NS = 10 * NS_PER_MS };
 
-void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op)
+void watchers_add(struct vm_watcher **list, struct vm_watcher *watcher, struct fcsnap_op *op)
 {
     if (watcher->at != NULL) {
         return;
     }
     watcher->op = op;
-    watcher->next = vm->watchers;
-    watcher->at = &vm->watchers;
-    if (vm->watchers != NULL) {
-        vm->watchers->at = &watcher->next;
+    watcher->next = *list;
+    watcher->at = list;
+    if (*list != NULL) {
+        (*list)->at = &watcher->next;
     }
-    vm->watchers = watcher;
+    *list = watcher;
+}
+
+void watchers_wake(const struct vm_watcher *list)
+{
+    for (const struct vm_watcher *watcher = list; watcher != NULL; watcher = watcher->next) {
+        op_wake(watcher->op);
+    }
+}
+
+void vm_watch(struct fcsnap_vm *vm, struct vm_watcher *watcher, struct fcsnap_op *op)
+{
+    watchers_add(&vm->watchers, watcher, op);
 }
 
 void vm_unwatch(struct vm_watcher *watcher)
@@ -46,9 +58,7 @@ void vm_unwatch(struct vm_watcher *watcher)
 
 void vm_wake(struct fcsnap_vm *vm)
 {
-    for (struct vm_watcher *watcher = vm->watchers; watcher != NULL; watcher = watcher->next) {
-        op_wake(watcher->op);
-    }
+    watchers_wake(vm->watchers);
 }
 
 void vm_reached(struct fcsnap_vm *vm, enum vm_phase phase)

@@ -47,12 +47,16 @@ enum vm_phase {
  */
 enum dirty_base { BASE_NONE, BASE_SNAPSHOT, BASE_UNKNOWN };
 
-/* An operation that is woken whenever something happens to the VM. */
+/* An operation that is woken whenever something happens to what it watches. */
 struct vm_watcher {
     struct vm_watcher *next;
     struct vm_watcher **at; /* NULL: not watching */
     struct fcsnap_op *op;
 };
+
+/* Of the reactor. vm_unwatch() takes it off its list. */
+void watchers_add(struct vm_watcher **list, struct vm_watcher *watcher, struct fcsnap_op *op);
+void watchers_wake(const struct vm_watcher *list);
 
 struct capture_times {
     int64_t pause_ns;

@@ -257,6 +257,14 @@ static void test_rpc(void **state)
     assert_null(text);
     REFUSE(fcsnap_rpc_call_start, NULL, "m", NULL, 0, &op);
     REFUSE(fcsnap_rpc_call_start, NULL, "m", NULL, 0, NULL);
+    REFUSE(fcsnap_rpc_notify, NULL, "m", NULL, 0);
+    REFUSE(fcsnap_rpc_notify_start, NULL, "m", NULL, 0, &op);
+    assert_null(op);
+    REFUSE(fcsnap_rpc_notify_start, NULL, "m", NULL, 0, NULL);
+    REFUSE(fcsnap_rpc_next_notification, NULL, 0, &text);
+    assert_null(text);
+    REFUSE(fcsnap_rpc_next_notification, NULL, 0, NULL);
+    assert_int_equal(fcsnap_rpc_number(NULL), 0);
     assert_null(fcsnap_rpc_hello(NULL));
     fcsnap_rpc_free(NULL);
 }
@@ -301,6 +309,10 @@ static void test_with_a_vm(void **state)
     CHECK_OK(fcsnap_rpc_call(rpc, "ping", NULL, LIMIT, NULL));
     REFUSE(fcsnap_rpc_call_start, rpc, NULL, NULL, 0, &op);
     REFUSE(fcsnap_rpc_call_start, rpc, "ping", NULL, 0, NULL);
+    REFUSE(fcsnap_rpc_notify, rpc, NULL, NULL, 0);
+    REFUSE(fcsnap_rpc_notify, rpc, "ping", "1", 0);
+    REFUSE(fcsnap_rpc_notify_start, rpc, "ping", NULL, 0, NULL);
+    REFUSE(fcsnap_rpc_next_notification, rpc, 0, NULL);
     fcsnap_rpc_free(rpc);
     CHECK_OK(fcsnap_vm_stop(vm, LIMIT));
     CHECK_OK(fcsnap_vm_wait(vm, LIMIT, NULL));

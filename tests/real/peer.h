@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A VM whose connections to its guest come to the test instead, which has taken
+ * the place of Firecracker's socket: the test is the agent, or has one run on this host.
+ */
+#ifndef TESTS_REAL_PEER_H
+#define TESTS_REAL_PEER_H
+
+#include "bed.h"
+
+#include <pthread.h>
+
+/* The test is the agent: a VM, and a channel to it, with the test's end of that. */
+struct peer {
+    fcsnap_vm *vm;
+    fcsnap_rpc *rpc;
+    int listener;
+    int fd;
+};
+
+void peer_open(struct peer *peer);
+void peer_close(struct peer *peer);
+
+/* Frames: a text to the library, the next one from it, to be freed. */
+void peer_say(const struct peer *peer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+char *peer_hear(const struct peer *peer);
+
+/* The id of the next message, which must be a request for this method. */
+uint64_t peer_hear_request(const struct peer *peer, const char *method);
+
+/* The library closed its end. */
+void peer_hear_end(const struct peer *peer);
+
+/* fcsnap-agent is the agent, in a process of its own. */
+struct agent {
+    struct peer peer; /* of it the VM and the channel */
+    char dir[256];
+    pid_t pid;
+    pthread_t relay;
+};
+
+void agent_open(struct agent *agent);
+void agent_close(struct agent *agent);
+
+#endif
