@@ -162,6 +162,17 @@ static int describe(struct fcsnap_vm *vm, json *root)
     return rc < 0 ? rc : json_set_raw(root, "config", vm->shown_config);
 }
 
+static int begin(const struct fcsnap_vm *vm, char **out, json **root)
+{
+    int rc = check_out(vm, out);
+
+    if (rc < 0) {
+        return rc;
+    }
+    *root = json_new_object();
+    return *root == NULL ? err_nomem() : 0;
+}
+
 static int print(json *root, int rc, char **out)
 {
     if (rc == 0) {
@@ -177,13 +188,9 @@ int32_t fcsnap_vm_info(fcsnap_vm *vm, char **out)
     int rc;
 
     err_enter("fcsnap_vm_info");
-    rc = check_out(vm, out);
+    rc = begin(vm, out, &root);
     if (rc < 0) {
         return rc;
-    }
-    root = json_new_object();
-    if (root == NULL) {
-        return err_nomem();
     }
     pthread_mutex_lock(&vm->mutex);
     rc = describe(vm, root);
@@ -210,15 +217,23 @@ static int add_phases(struct fcsnap_vm *vm, json *root)
     return json_set(root, "phases_ns", phases);
 }
 
-static int add_memory(const struct session_counters *counters, const char *mode, json *root)
+static int add_memory(const struct session_counts *counts, const char *mode, json *root)
 {
+    static const struct {
+        const char *key;
+        enum session_count count;
+    } shown[] = {
+        { "faults", COUNT_FAULTS },
+        { "bytes_copied", COUNT_COPIED },
+        { "bytes_zeroed", COUNT_ZEROED },
+        { "bytes_given_back", COUNT_BYTES_GIVEN_BACK },
+    };
     json *memory = json_new_object();
     int rc = memory == NULL ? err_nomem() : json_set_text(memory, "mode", mode);
 
-    rc = rc < 0 ? rc : json_set_u64(memory, "faults", counters->faults);
-    rc = rc < 0 ? rc : json_set_u64(memory, "bytes_copied", counters->bytes_copied);
-    rc = rc < 0 ? rc : json_set_u64(memory, "bytes_zeroed", counters->bytes_zeroed);
-    rc = rc < 0 ? rc : json_set_u64(memory, "bytes_given_back", counters->bytes_given_back);
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]) && rc == 0; i++) {
+        rc = json_set_u64(memory, shown[i].key, session_counted(counts, shown[i].count));
+    }
     if (rc < 0) {
         json_free(memory);
         return rc;
@@ -241,40 +256,37 @@ static int add_capture(const struct capture_times *times, json *root)
     return json_set(root, "capture", capture);
 }
 
-static struct session_counters read_counters(struct fcsnap_vm *vm, struct capture_times *times,
-                                             const char **mode)
+/* The counts live as long as the VM. */
+static const struct session_counts *get_timed(struct fcsnap_vm *vm, struct capture_times *times,
+                                              const char **mode)
 {
-    struct session_counters counters;
+    const struct session_counts *counts;
 
     pthread_mutex_lock(&vm->mutex);
     *times = vm->capture;
     *mode = vm->memory_mode;
-    session_read_counters(vm->counts, &counters);
+    counts = vm->counts;
     pthread_mutex_unlock(&vm->mutex);
-    return counters;
+    return counts;
 }
 
 int32_t fcsnap_vm_timings(fcsnap_vm *vm, char **out)
 {
-    struct session_counters counters;
+    const struct session_counts *counts;
     struct capture_times times;
     const char *mode;
     json *root;
     int rc;
 
     err_enter("fcsnap_vm_timings");
-    rc = check_out(vm, out);
+    rc = begin(vm, out, &root);
     if (rc < 0) {
         return rc;
     }
-    root = json_new_object();
-    if (root == NULL) {
-        return err_nomem();
-    }
-    counters = read_counters(vm, &times, &mode);
+    counts = get_timed(vm, &times, &mode);
     rc = json_set_u64(root, "schema", 1);
     rc = rc < 0 ? rc : add_phases(vm, root);
-    rc = rc < 0 ? rc : add_memory(&counters, mode, root);
+    rc = rc < 0 ? rc : add_memory(counts, mode, root);
     if (rc == 0 && times.total_ns != 0) {
         rc = add_capture(&times, root);
     }

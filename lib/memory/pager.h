@@ -55,7 +55,7 @@ enum session_count {
     COUNTS,
 };
 
-/* Written by the pager's thread only, read by anybody: other processes may map them. */
+/* Written by the pager's thread only; other processes may map them. */
 struct session_counts {
     _Atomic uint64_t at[COUNTS];
 };
@@ -86,18 +86,7 @@ int session_set_pidfd(struct session *session, int pidfd) MUST_CHECK;
  */
 void session_close(struct session *session, struct reactor *reactor, struct task *closed);
 
-struct session_counters {
-    uint64_t faults;
-    uint64_t faults_write;
-    uint64_t bytes_copied;
-    uint64_t bytes_zeroed;
-    uint64_t ranges_given_back;
-    uint64_t bytes_given_back;
-    uint64_t removes;
-    uint64_t eagain;
-    uint64_t handshake_ns;
-};
-
-void session_read_counters(const struct session_counts *counts, struct session_counters *out);
+/* Any thread. */
+uint64_t session_counted(const struct session_counts *counts, enum session_count which);
 
 #endif

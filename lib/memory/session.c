@@ -137,22 +137,7 @@ void session_close(struct session *session, struct reactor *reactor, struct task
     pager_order(session, &order);
 }
 
-void session_read_counters(const struct session_counts *counts, struct session_counters *out)
+uint64_t session_counted(const struct session_counts *counts, enum session_count which)
 {
-    uint64_t now[COUNTS];
-
-    for (int i = 0; i < COUNTS; i++) {
-        now[i] = atomic_load_explicit(&counts->at[i], memory_order_relaxed);
-    }
-    *out = (struct session_counters){
-        .faults = now[COUNT_FAULTS],
-        .faults_write = now[COUNT_FAULTS_WRITE],
-        .bytes_copied = now[COUNT_COPIED],
-        .bytes_zeroed = now[COUNT_ZEROED],
-        .ranges_given_back = now[COUNT_RANGES_GIVEN_BACK],
-        .bytes_given_back = now[COUNT_BYTES_GIVEN_BACK],
-        .removes = now[COUNT_REMOVES],
-        .eagain = now[COUNT_EAGAIN],
-        .handshake_ns = now[COUNT_HANDSHAKE_NS],
-    };
+    return atomic_load_explicit(&counts->at[which], memory_order_relaxed);
 }

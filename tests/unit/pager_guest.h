@@ -371,20 +371,26 @@ static inline void pass_through(const struct guest *g)
     }
 }
 
-/* Once they stand still: a thread is woken before its page is counted. */
-static inline struct session_counters counters_of(const struct guest *g)
+static inline void read_counts(const struct guest *g, uint64_t out[COUNTS])
 {
-    struct session_counters before;
-    struct session_counters counters;
-
     pass_through(g);
-    session_read_counters(&g->counts, &counters);
+    for (int i = 0; i < COUNTS; i++) {
+        out[i] = session_counted(&g->counts, (enum session_count)i);
+    }
+}
+
+/* Once all stand still: a thread is woken before its page is counted. */
+static inline uint64_t counted(const struct guest *g, enum session_count which)
+{
+    uint64_t before[COUNTS];
+    uint64_t now[COUNTS];
+
+    read_counts(g, now);
     do {
-        before = counters;
-        pass_through(g);
-        session_read_counters(&g->counts, &counters);
-    } while (memcmp(&before, &counters, sizeof(before)) != 0);
-    return counters;
+        memcpy(before, now, sizeof(before));
+        read_counts(g, now);
+    } while (memcmp(before, now, sizeof(before)) != 0);
+    return now[which];
 }
 
 #endif

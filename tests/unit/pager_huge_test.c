@@ -96,7 +96,7 @@ static void test_content(void **state)
         start_huge(&g, i / 2 ? SESSION_EAGER : SESSION_LAZY, index_pages[i % 2]);
         await(&g, &g.watcher.connected);
         check_all(&g);
-        assert_int_equal(counters_of(&g).bytes_given_back, 3 * HUGE);
+        assert_int_equal(counted(&g, COUNT_BYTES_GIVEN_BACK), 3 * HUGE);
         if (i / 2) {
             await(&g, &g.watcher.populated);
         }
@@ -115,8 +115,8 @@ static void test_small_pool(void **state)
     for (uint64_t page = 0; page < 6 * HUGE / PAGE; page++) {
         assert_true(page_is(g.memory, page, pattern_word(&g.pattern, page)));
     }
-    assert_int_equal(counters_of(&g).ranges_given_back, 0);
-    assert_int_equal(counters_of(&g).bytes_zeroed, 3 * HUGE);
+    assert_int_equal(counted(&g, COUNT_RANGES_GIVEN_BACK), 0);
+    assert_int_equal(counted(&g, COUNT_ZEROED), 3 * HUGE);
     close_guest(&g);
 }
 
@@ -134,7 +134,7 @@ static void test_remove(void **state)
         assert_true(page_is(g.memory, (uint64_t)i, 0));
         memset(g.memory, 1, HUGE);
     }
-    assert_true(counters_of(&g).removes >= 50);
+    assert_true(counted(&g, COUNT_REMOVES) >= 50);
     close_guest(&g);
     assert_false(g.watcher.failed);
 }

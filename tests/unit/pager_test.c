@@ -41,19 +41,17 @@ static void check_all(const struct guest *g)
 static void test_lazy(void **state)
 {
     struct check_guard guard = check_guard();
-    struct session_counters counters;
     struct guest g;
 
     (void)state;
     start_guest(&g, pager, &small, SESSION_LAZY);
     check_all(&g);
     await(&g, &g.watcher.connected);
-    counters = counters_of(&g);
-    assert_true(counters.faults > 0);
-    assert_true(counters.bytes_copied > 0);
-    assert_true(counters.handshake_ns > 0);
-    assert_int_equal(counters.ranges_given_back, 2); /* the hole lies in both regions */
-    assert_true(counters.bytes_given_back >= 1024 * PAGE);
+    assert_true(counted(&g, COUNT_FAULTS) > 0);
+    assert_true(counted(&g, COUNT_COPIED) > 0);
+    assert_true(counted(&g, COUNT_HANDSHAKE_NS) > 0);
+    assert_int_equal(counted(&g, COUNT_RANGES_GIVEN_BACK), 2); /* the hole lies in both regions */
+    assert_true(counted(&g, COUNT_BYTES_GIVEN_BACK) >= 1024 * PAGE);
     close_guest(&g);
     CHECK_NO_LEAK(guard);
 }
@@ -112,15 +110,15 @@ static void test_eager(void **state)
     (void)state;
     start_guest(&g, pager, &coarse, SESSION_EAGER);
     await(&g, &g.watcher.populated);
-    faults = counters_of(&g).faults;
+    faults = counted(&g, COUNT_FAULTS);
     assert_int_equal(faults, 0);
-    assert_int_equal(counters_of(&g).bytes_copied, index_data_bytes(&g.image->index));
+    assert_int_equal(counted(&g, COUNT_COPIED), index_data_bytes(&g.image->index));
     for (uint64_t page = 0; page < g.pattern.size / PAGE; page++) {
         if (pattern_word(&g.pattern, page) != 0) {
             assert_true(page_is(g.memory, page, pattern_word(&g.pattern, page)));
         }
     }
-    assert_int_equal(counters_of(&g).faults, 0);
+    assert_int_equal(counted(&g, COUNT_FAULTS), 0);
     check_all(&g);
     close_guest(&g);
 }
@@ -161,9 +159,9 @@ static void test_give_back_limit(void **state)
     assert_int_equal(connect_guest(&g), 0);
     assert_int_equal(send_handshake(&g), 0);
     check_all(&g);
-    assert_int_equal(counters_of(&g).ranges_given_back, 3);
-    assert_int_equal(counters_of(&g).bytes_zeroed, holes.size / 2 - 3 * 32 * PAGE);
-    assert_int_equal(counters_of(&g).faults, holes.size / PAGE - 3 * 32);
+    assert_int_equal(counted(&g, COUNT_RANGES_GIVEN_BACK), 3);
+    assert_int_equal(counted(&g, COUNT_ZEROED), holes.size / 2 - 3 * 32 * PAGE);
+    assert_int_equal(counted(&g, COUNT_FAULTS), holes.size / PAGE - 3 * 32);
     close_guest(&g);
 }
 
@@ -191,7 +189,7 @@ static void test_remove(void **state)
         }
         assert_int_equal(madvise(g.memory, 8 * PAGE, MADV_DONTNEED), 0); /* a second time */
         assert_true(page_is(g.memory, 3, 0));
-        assert_true(counters_of(&g).removes > 0);
+        assert_true(counted(&g, COUNT_REMOVES) > 0);
         close_guest(&g);
     }
 }
@@ -248,14 +246,14 @@ static void test_short_progress(void **state)
     CHECK_OK(failpoint_set("pager.copy=error:11@3")); /* EAGAIN, nothing to read */
     start_guest(&g, pager, &coarse, SESSION_EAGER);
     check_all(&g);
-    assert_true(counters_of(&g).eagain > 0);
+    assert_true(counted(&g, COUNT_EAGAIN) > 0);
     failpoint_clear();
     close_guest(&g);
 
     CHECK_OK(failpoint_set("pager.give_back=error:12@2")); /* no mapping is left */
     start_guest(&g, pager, &coarse, SESSION_LAZY);
     check_all(&g);
-    assert_int_equal(counters_of(&g).ranges_given_back, 1);
+    assert_int_equal(counted(&g, COUNT_RANGES_GIVEN_BACK), 1);
     failpoint_clear();
     close_guest(&g);
 }
@@ -452,17 +450,17 @@ static void test_pending(void **state)
         touchers[i] = (struct toucher){ .g = &g, .seed = i };
         assert_int_equal(pthread_create(&touchers[i].thread, NULL, touch_one, &touchers[i]), 0);
     }
-    while (counters_of(&g).faults < CROWD) {
+    while (counted(&g, COUNT_FAULTS) < CROWD) {
         usleep(1000);
     }
-    assert_int_equal(counters_of(&g).bytes_copied, 0);
+    assert_int_equal(counted(&g, COUNT_COPIED), 0);
     assert_true(atomic_load(&slow->asked) <= CROWD + 1);
     slow_release(slow);
     for (int i = 0; i < CROWD; i++) {
         pthread_join(touchers[i].thread, NULL);
         assert_true(touchers[i].ok);
     }
-    assert_true(counters_of(&g).faults > CROWD); /* the ones that did not fit came again */
+    assert_true(counted(&g, COUNT_FAULTS) > CROWD); /* the ones that did not fit came again */
     close_guest(&g);
 }
 
