@@ -33,8 +33,8 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with these files beside it and a real Firecracker.
 REAL_SUPPORT := bed guest peer processes
-REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close late lazy \
-	lost machine main notifications race recover stop swap user
+REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close keeper \
+	late lazy lost machine main notifications race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := agent restore
 LINUX_EXAMPLES := boot snapshot_restore
@@ -62,7 +62,7 @@ USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 # that starts itself as /proc/self/exe, which is valgrind's then; children that tell why
 # they could not start in memory that they share, which they do not under valgrind; and a kill
 # by pidfd_open(), which it does not know.
-NO_VALGRIND_TESTS := directory pager pager_fail pager_huge spawn bad_config detached recover
+NO_VALGRIND_TESTS := directory pager pager_fail pager_huge spawn bad_config detached keeper recover
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/agent=300 linux/restore=300 \
 	fault/places=$(if $(FCSNAP_FAULT_LONG),1500,300)
@@ -273,6 +273,7 @@ $F/tests/fake/%_test: $F/tests/fake/%_test.o $(REAL_SUPPORT:%=$F/tests/real/%.o)
 	$(link_test)
 
 $F/tests/real/lost_test: $F/tests/real/sick_file.o
+$F/tests/real/detached_test $F/tests/real/keeper_test: $F/tests/real/detached.o
 $F/tests/real/%_test: $F/tests/real/%_test.o $(REAL_SUPPORT:%=$F/tests/real/%.o) $F/libfcsnap.a
 	$(link_test)
 
@@ -562,7 +563,8 @@ help:
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $B/lib/host/keeper_main.d $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(FAULT_PROGRAMS) \
 	$(EXAMPLE_PROGRAMS) $(AGENT_PROGRAMS)) $F/tests/agent/support.d \
-	$(REAL_SUPPORT:%=$F/tests/real/%.d) $F/tests/real/sick_file.d $(FAULT_SUPPORT:%=$F/tests/fault/%.d) \
+	$(REAL_SUPPORT:%=$F/tests/real/%.d) $F/tests/real/sick_file.d $F/tests/real/detached.d \
+	$(FAULT_SUPPORT:%=$F/tests/fault/%.d) \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \
 	$(FAKE:%=$B/tests/fake/%.d) $(FAKE_TINY:%=$B/tests/fake/tiny/%.d)
 -include $(DEPENDENCIES)
