@@ -32,7 +32,7 @@ struct keeper {
     int own_pidfd;
 
     /* Of the reactor. */
-    struct fcsnap_op start;
+    struct fcsnap_op begin;
     struct process process;
     struct watch link; /* who is attached; fd -1: nobody */
     struct watch listener;
@@ -55,7 +55,7 @@ struct keeper {
     bool over;
 };
 
-#define OF_START(o)    ((struct keeper *)((char *)(o)-offsetof(struct keeper, start)))
+#define OF_BEGIN(o)    ((struct keeper *)((char *)(o)-offsetof(struct keeper, begin)))
 #define OF_PROCESS(p)  ((struct keeper *)((char *)(p)-offsetof(struct keeper, process)))
 #define OF_LINK(w)     ((struct keeper *)((char *)(w)-offsetof(struct keeper, link)))
 #define OF_LISTENER(w) ((struct keeper *)((char *)(w)-offsetof(struct keeper, listener)))
@@ -335,21 +335,21 @@ static void listener_fired(struct watch *watch, uint32_t events)
 
 static int link_step(struct fcsnap_op *op)
 {
-    struct keeper *keeper = OF_START(op);
+    struct keeper *keeper = OF_BEGIN(op);
 
     return reactor_watch(keeper->reactor, &keeper->link, EPOLLIN);
 }
 
 static int spawn_step(struct fcsnap_op *op)
 {
-    struct keeper *keeper = OF_START(op);
+    struct keeper *keeper = OF_BEGIN(op);
 
     return process_start(&keeper->process, keeper->spawner, keeper->firecracker, op);
 }
 
-static void start_done(struct fcsnap_op *op)
+static void begin_done(struct fcsnap_op *op)
 {
-    struct keeper *keeper = OF_START(op);
+    struct keeper *keeper = OF_BEGIN(op);
 
     if (op->error.code != 0) {
         tell_error(keeper, KEEPER_FAILED, &op->error);
@@ -364,12 +364,12 @@ static void start_done(struct fcsnap_op *op)
     tell_hello(keeper);
 }
 
-static void start_free(struct fcsnap_op *op)
+static void begin_free(struct fcsnap_op *op)
 {
     (void)op;
 }
 
-static const struct verb start_verb = {
+static const struct verb begin_verb = {
     .name = "keeper",
     .steps =
         (const struct step[]){
@@ -377,8 +377,8 @@ static const struct verb start_verb = {
             { "spawn", "starting Firecracker", spawn_step, true },
             { 0 },
         },
-    .done = start_done,
-    .free = start_free,
+    .done = begin_done,
+    .free = begin_free,
 };
 
 static int make_counts(struct keeper *keeper)
@@ -422,7 +422,7 @@ static int open_keeper(struct keeper *keeper, const struct keeper_options *optio
     process_init(&keeper->process, keeper->reactor, options->vms_fd);
     memcpy(keeper->process.id, options->id, sizeof(keeper->process.id));
     keeper->process.exited = process_exited;
-    op_init(&keeper->start, &start_verb, keeper->reactor, -1);
+    op_init(&keeper->begin, &begin_verb, keeper->reactor, -1);
     return 0;
 }
 
@@ -467,9 +467,9 @@ int keeper_run(const struct keeper_options *options)
     if (rc < 0) {
         tell_failure(&keeper);
     } else {
-        op_start(&keeper.start);
+        op_start(&keeper.begin);
         wait_for_end(&keeper);
-        op_unref(&keeper.start);
+        op_unref(&keeper.begin);
     }
     close_keeper(&keeper);
     return rc < 0;
