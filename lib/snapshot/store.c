@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_SIZE = 64, PREFIX = 5 };
+static const char temporary[] = ".tmp-";
+static const char owned[] = ".own-";
+
+enum { NAME_SIZE = 64, PREFIX = sizeof(temporary) - 1 }; /* the other is as long */
 
 /* How much of a file goes at once: a close waits for no more. */
 #define PIECE (UINT64_C(64) << 20)
-
-static const char temporary[] = ".tmp-";
-static const char owned[] = ".own-";
 
 static void name_of(const char *prefix, const char *id, char out[NAME_SIZE])
 {

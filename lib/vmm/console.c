@@ -93,7 +93,7 @@ int console_open(struct console *console, int dir_fd, int *write_fd)
 
 void console_adopt(struct console *console, int file_fd)
 {
-    *console = (struct console){ .watch.fd = -1, .file_fd = file_fd, .other = true };
+    *console = (struct console){ .watch.fd = -1, .file_fd = file_fd, .adopted = true };
     pthread_mutex_init(&console->mutex, NULL);
 }
 
@@ -142,7 +142,7 @@ int console_tail(struct console *console, size_t limit, struct buf *out)
 
     *out = (struct buf){ 0 };
     pthread_mutex_lock(&console->mutex);
-    if (console->other) {
+    if (console->adopted) {
         look_up_written(console);
     }
     left = console->written < CONSOLE_RING ? (size_t)console->written : CONSOLE_RING;

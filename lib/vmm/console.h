@@ -25,7 +25,7 @@ struct console {
     int file_fd;
     pthread_mutex_t mutex; /* written */
     uint64_t written;
-    bool other; /* its header tells how much was written */
+    bool adopted; /* another process writes it: its header tells how much */
 };
 
 /* A zeroed console is closed; make the file and the pipe. write_fd goes to the process. */

@@ -18,9 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { CMDLINE_MAX = 65536, PREFIX = 5 };
-
 static const char fresh[] = ".new-";
+
+enum { CMDLINE_MAX = 65536, PREFIX = sizeof(fresh) - 1 };
 
 int directory_make(int vms_fd, const char *id, int *out)
 {
