@@ -6,10 +6,10 @@
 #                                      on a terminal as it comes
 #   machine.sh --shell [FILE]...       a prompt in it
 #
-# FCSNAP_FIRECRACKER names Firecracker. The program, its libraries, Firecracker, and every file that an argument or a
-# variable FCSNAP_* names are there under the same paths. A machine that shows no
-# sign of life for 30 seconds is started again, which has nothing to do with
-# what is tested; the output says so.
+# FCSNAP_FIRECRACKER names Firecracker. The program, its libraries, Firecracker,
+# and every file that an argument or a variable FCSNAP_* names are there under
+# the same paths. A machine that shows no sign of life for 30 seconds is started
+# again, which has nothing to do with what is tested; the output says so.
 set -eu -o pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 kernel=${FCSNAP_CACHE:-$here/../../.cache}/linux/kernel
