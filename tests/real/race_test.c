@@ -34,9 +34,15 @@ static void act_cancel(void *object)
     fcsnap_op_cancel(object);
 }
 
+/* Again and again, until its end was seen. */
 static void act_kill(void *object)
 {
-    CHECK_OK(fcsnap_vm_kill(object));
+    uint32_t state = FCSNAP_VM_RUNNING;
+
+    while (state != FCSNAP_VM_EXITED) {
+        CHECK_OK(fcsnap_vm_kill(object));
+        CHECK_OK(fcsnap_vm_state(object, &state));
+    }
 }
 
 static fcsnap_snapshot *snapshot_of_filled(void)
@@ -97,17 +103,20 @@ static int start_verb(fcsnap_vm *vm, int which, fcsnap_op **op)
 }
 
 /* A VM that is killed during each verb: that ends, well or since the VM died. */
-static void test_kill_and_verbs(void **state)
+static void kill_during_verbs(int32_t detached)
 {
+    fcsnap_restore_options *options = options_of(FCSNAP_MEMORY_LAZY);
     fcsnap_snapshot *snapshot = snapshot_of_filled();
 
-    (void)state;
+    CHECK_OK(fcsnap_restore_options_set_detached(options, detached));
     for (int i = 0; i < 5 * 3; i++) {
-        fcsnap_vm *vm = restore(snapshot, FCSNAP_MEMORY_LAZY);
-        struct rival rival = { .act = act_kill, .object = vm, .delay_us = 700 * (i / 5) };
+        struct rival rival = { .act = act_kill, .delay_us = 700 * (i / 5) };
+        fcsnap_vm *vm;
         fcsnap_op *op;
         int rc;
 
+        CHECK_OK(fcsnap_vm_restore(snapshot, options, LIMIT, &vm));
+        rival.object = vm;
         start_rival(&rival);
         CHECK_OK(start_verb(vm, i % 5, &op));
         rc = fcsnap_op_wait(op, LIMIT);
@@ -119,7 +128,20 @@ static void test_kill_and_verbs(void **state)
         stop(vm);
         bed_expect(0);
     }
+    fcsnap_restore_options_free(options);
     fcsnap_snapshot_free(snapshot);
+}
+
+static void test_kill_and_verbs(void **state)
+{
+    (void)state;
+    kill_during_verbs(0);
+}
+
+static void test_kill_detached_and_verbs(void **state)
+{
+    (void)state;
+    kill_during_verbs(1);
 }
 
 /* Each order of freeing a snapshot, a VM, a channel and an operation in flight. */
@@ -190,9 +212,8 @@ static void test_close_in_flight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_cancel_and_end),
-        BED_TEST(test_kill_and_verbs),
-        BED_TEST(test_free_in_every_order),
+        BED_TEST(test_cancel_and_end),          BED_TEST(test_kill_and_verbs),
+        BED_TEST(test_kill_detached_and_verbs), BED_TEST(test_free_in_every_order),
         BED_TEST(test_close_in_flight),
     };
 
