@@ -355,6 +355,14 @@ int kept_attach(struct fcsnap_vm *vm, int *fd)
     return rc < 0 ? rc : await(vm, kept->phase == KEPT_KEEPS);
 }
 
+/* Of a keeper that is gone the end of the link tells, and says more. */
+static int await_answer(int sent)
+{
+    int errnum = sent < 0 ? fcsnap_last_errno() : 0;
+
+    return sent == 0 || errnum == EPIPE || errnum == ECONNRESET ? STEP_WAIT : sent;
+}
+
 int kept_serve(struct fcsnap_vm *vm, int snapshot_fd, enum session_mode mode)
 {
     struct keeper_message message = { .kind = KEEPER_SERVE, .values = { (int32_t)mode } };
@@ -368,8 +376,7 @@ int kept_serve(struct fcsnap_vm *vm, int snapshot_fd, enum session_mode mode)
     keeper_pack(&message, &packet);
     packet.fds[0] = snapshot_fd;
     packet.fd_count = 1;
-    rc = packet_send(vm->kept.link.fd, &packet);
-    return rc < 0 ? rc : STEP_WAIT;
+    return await_answer(packet_send(vm->kept.link.fd, &packet));
 }
 
 static int save_work(struct job *job)
@@ -387,7 +394,7 @@ int kept_keep(struct fcsnap_vm *vm, struct fcsnap_op *op)
     rc = job_run(vm->host->workers, &vm->kept.save_job, op, save_work, vm);
     if (rc == 0 && vm->kept.phase != KEPT_ASKED_TO_KEEP) {
         vm->kept.phase = KEPT_ASKED_TO_KEEP;
-        rc = keeper_tell(vm->kept.link.fd, KEEPER_KEEP, 0, 0);
+        rc = await_answer(keeper_tell(vm->kept.link.fd, KEEPER_KEEP, 0, 0));
     }
     return rc < 0 ? rc : STEP_WAIT;
 }

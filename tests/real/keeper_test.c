@@ -6,6 +6,7 @@
 #include "host/keeper_message.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -69,6 +70,43 @@ static void test_keeper_killed_alone(void **state)
     CHECK_ERR(fcsnap_vm_attach(bed.host, id, LIMIT, &vm), FCSNAP_ESTATE, "its keeper is gone");
     CHECK_OK(fcsnap_host_recover(bed.host, LIMIT));
     expect_nothing();
+}
+
+/* As soon as the place of the failpoint is reached, where the library waits for a moment. */
+static int kill_keeper_at(fcsnap_snapshot *snapshot, const char *place)
+{
+    fcsnap_restore_options *options = detached_options(FCSNAP_MEMORY_LAZY);
+    unsigned before = failpoint_count();
+    char specification[96];
+    fcsnap_op *op;
+    int rc;
+
+    snprintf(specification, sizeof(specification), "%s=delay:%d@1", place, SHORT_MS);
+    CHECK_OK(failpoint_set(specification));
+    CHECK_OK(fcsnap_vm_restore_start(snapshot, options, LIMIT, &op));
+    while (failpoint_count() == before) {
+        sched_yield();
+    }
+    kill(keeper_pid(), SIGKILL);
+    rc = fcsnap_op_wait(op, LIMIT);
+    failpoint_clear();
+    fcsnap_op_free(op);
+    fcsnap_restore_options_free(options);
+    return rc;
+}
+
+static void test_keeper_killed_in_a_start(void **state)
+{
+    static const char *const places[] = { "restore.api", "restore.image", "restore.load",
+                                          "restore.keep" };
+    fcsnap_snapshot *snapshot = capture_filled();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        CHECK_ERR(kill_keeper_at(snapshot, places[i]), FCSNAP_EDIED, "");
+        expect_nothing();
+    }
+    fcsnap_snapshot_free(snapshot);
 }
 
 /* The call has its limit; the VM ends nevertheless. */
@@ -247,6 +285,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         BED_TEST(test_keeper_killed),
         BED_TEST(test_keeper_killed_alone),
+        BED_TEST(test_keeper_killed_in_a_start),
         BED_TEST(test_keeper_stopped),
         BED_TEST(test_keeper_ends_well),
         BED_TEST(test_cannot_start),
