@@ -44,7 +44,7 @@ static size_t unsent(const struct conn *conn)
 
 bool conn_room(struct conn *conn)
 {
-    if (unsent(conn) >= OUT_HIGH || conn->call_count >= CALLS_MAX) {
+    if (unsent(conn) >= OUT_HIGH) {
         conn->full = true;
     }
     return !conn->full && !conn->closed && !conn->out.failed;
@@ -71,11 +71,19 @@ static void leave_place(struct conn *conn)
 
 /* --- Input ---------------------------------------------------------------------- */
 
+static bool may_read(struct conn *conn)
+{
+    if (conn->call_count >= CALLS_MAX) {
+        conn->held = true;
+    }
+    return !conn->held && !conn->closing && conn_room(conn);
+}
+
 static void look(struct conn *conn)
 {
     uint32_t events = EPOLLRDHUP | (unsent(conn) > 0 ? EPOLLOUT : 0);
 
-    if (!conn->closing && !conn->wants_long && conn_room(conn)) {
+    if (!conn->wants_long && may_read(conn)) {
         events |= EPOLLIN;
     }
     if (!conn->closed && !loop_watch(&conn->watch, events)) {
@@ -122,12 +130,25 @@ static bool handle_frame(struct conn *conn, size_t *from)
     return true;
 }
 
+/* From its first byte on, so that a byte now and then does not hold a place for ever. */
+static void time_frame(struct conn *conn, bool is_new, bool is_half)
+{
+    bool counts = conn->closing || (is_half && !conn->wants_long);
+
+    if (is_new || !counts) {
+        timer_stop(&conn->stall);
+    }
+    if (counts && !timer_runs(&conn->stall)) {
+        timer_start(&conn->stall, stall_ms);
+    }
+}
+
 static void handle_frames(struct conn *conn)
 {
     size_t from = 0;
     bool more = true;
 
-    while (more && !conn->closed && !conn->closing && conn_room(conn)) {
+    while (more && may_read(conn)) {
         more = handle_frame(conn, &from);
     }
     if (conn->closed) {
@@ -140,10 +161,7 @@ static void handle_frames(struct conn *conn)
         conn_close(conn);
         return;
     }
-    timer_stop(&conn->stall);
-    if (conn->closing || (!more && conn->in.size > 0 && !conn->wants_long)) {
-        timer_start(&conn->stall, stall_ms);
-    }
+    time_frame(conn, from > 0, !more && conn->in.size > 0);
 }
 
 static void receive(struct conn *conn)
@@ -291,12 +309,12 @@ void conn_close(struct conn *conn)
     timer_stop(&conn->stall);
     leave_place(conn);
     loop_close(&conn->watch);
+    rpc_forget(conn);
     for (struct conn_observer *o = observers; o != NULL; o = o->next) {
         if (o->closed != NULL) {
             o->closed(conn);
         }
     }
-    rpc_forget(conn);
 }
 
 void conn_close_all(void)
@@ -308,7 +326,7 @@ void conn_close_all(void)
 
 void conn_finish(struct conn *conn)
 {
-    conn->closing = true;
+    conn->closing = true; /* or when it does not read for so long */
     timer_start(&conn->stall, stall_ms);
 }
 
@@ -326,8 +344,11 @@ static void sweep_one(struct conn *conn)
     }
     if (conn->closing && unsent(conn) == 0) {
         conn_close(conn);
-    } else if (conn->full && unsent(conn) <= OUT_LOW && conn->call_count < CALLS_MAX) {
+    } else if (conn->full && unsent(conn) <= OUT_LOW) {
         tell_room(conn);
+    } else if (conn->held && conn->call_count < CALLS_MAX) {
+        conn->held = false;
+        handle_frames(conn);
     } else if (conn->wants_long && long_frames < FRAMES_LONG) {
         handle_frames(conn);
     }

@@ -14,7 +14,7 @@ struct call;
 struct conn {
     struct conn *next;
     struct watch watch;
-    struct timer stall; /* runs while there is half a frame */
+    struct timer stall; /* runs while there is half a frame, or the rest is sent */
     struct buf in;
     struct buf out;
     size_t sent;        /* of out */
@@ -26,6 +26,7 @@ struct conn {
     bool has_long;   /* holds a place for a long frame */
     bool wants_long; /* waits for one */
     bool blocked;    /* the other side does not read */
+    bool held;       /* too many unanswered calls: is read again when they are fewer */
     bool full;       /* its output was too much: waits until it is less */
     bool closing;    /* when all has been sent */
     bool closed;     /* freed at the end of the round */

@@ -8,7 +8,7 @@ enum {
     FRAME_MAX = 1 << 20,    /* of a request */
     FRAME_SHORT = 64 << 10, /* longer ones need one of so many places: */
     FRAMES_LONG = 16,       /* others wait until one is free */
-    FRAME_STALL_MS = 30000, /* without a byte in the middle of a frame */
+    FRAME_STALL_MS = 30000, /* from the first byte of a frame to its last */
     OUT_HIGH = 256 << 10,   /* unsent bytes of a connection: no more is read or made for it */
     OUT_LOW = 64 << 10,     /* until so few are left */
     CALLS_MAX = 1024,       /* unanswered, of one connection: further ones are not read */
@@ -17,10 +17,9 @@ enum {
 
     PROCESSES_MAX = 1024,
     PROCESSES_OF_CONN = 512,
-    PROCESSES_ENDED = 64,     /* that nobody has asked for: the oldest is forgotten */
-    ARGS_MAX = 1024,          /* words of a command, and variables of its environment */
-    OUTPUT_DEFAULT = 1 << 20, /* that is kept of each stream of a process */
-    OUTPUT_MAX = 4 << 20,
+    PROCESSES_ENDED = 64,    /* that nobody has asked for: the oldest is forgotten */
+    ARGS_MAX = 1024,         /* words of a command, and variables of its environment */
+    OUTPUT_MAX = 1 << 20,    /* kept of each stream: in JSON, at worst six times as long */
     OUTPUT_TOTAL = 32 << 20, /* of all processes */
     INPUT_MAX = 256 << 10,   /* accepted for a process that does not read */
     TTY_GRACE_MS = 2000,     /* for the last output of a terminal that others hold open */

@@ -80,6 +80,11 @@ void timer_stop(struct timer *timer)
     timer->at = NULL;
 }
 
+bool timer_runs(const struct timer *timer)
+{
+    return timer->at != NULL;
+}
+
 void timer_start(struct timer *timer, int64_t in_ms)
 {
     struct timer **at = &timers;

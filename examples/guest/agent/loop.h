@@ -36,6 +36,7 @@ void loop_close(struct watch *watch);
 
 void timer_start(struct timer *timer, int64_t in_ms);
 void timer_stop(struct timer *timer);
+bool timer_runs(const struct timer *timer);
 
 /* Turns round and round. `after` ends each round: only there is freed what others may point to. */
 void loop_run(void (*after)(void));

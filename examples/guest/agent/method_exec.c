@@ -36,34 +36,49 @@ static void begun(struct process *process)
     }
 }
 
-/* True if somebody was there to be told. */
+/* False: not yet, as there is no room for it, and what was collected is better kept where it counts. */
 static bool tell(struct process *process, struct call *call)
 {
-    bool heard = call->conn != NULL;
-
+    if (call->conn != NULL && !conn_room(call->conn)) {
+        return false;
+    }
+    process->heard |= call->conn != NULL;
     result_print(call_result(call), process);
     call_done(call);
-    return heard;
+    return true;
+}
+
+static void tell_waiters(struct process *process)
+{
+    struct call **at = &process->waiters;
+
+    while (*at != NULL) {
+        struct call *call = *at;
+        struct call *rest = call->queue;
+
+        if (tell(process, call)) {
+            *at = rest;
+        } else {
+            at = &call->queue;
+        }
+    }
 }
 
 static void ended(struct process *process)
 {
-    bool heard = !process->started;
-    struct call *call = take_call(process);
+    struct call *call = process->context;
 
-    if (call != NULL) {
-        heard |= tell(process, call);
+    process->heard |= !process->started;
+    if (call != NULL && tell(process, call)) {
+        process->context = NULL;
     }
     if (process->output == OUTPUT_STREAM && process->conn != NULL && process->started) {
         result_print(rpc_notify(process->conn, "exec.exit"), process);
         rpc_notified(process->conn);
-        heard = true;
+        process->heard = true;
     }
-    while ((call = process->waiters) != NULL) {
-        process->waiters = call->queue;
-        heard |= tell(process, call);
-    }
-    if (heard || !process->keep) {
+    tell_waiters(process);
+    if (!process_owes(process) && (process->heard || !process->keep)) {
         process_release(process);
     }
 }
@@ -115,7 +130,7 @@ static void read_options(struct options *options, struct args *args)
     if (options->input.size > INPUT_MAX) {
         args_wrong(args, "stdin", " is longer than 262144 bytes");
     }
-    options->max_output = args_number_or(args, "max_output", OUTPUT_MAX, OUTPUT_DEFAULT);
+    options->max_output = args_number_or(args, "max_output", OUTPUT_MAX, OUTPUT_MAX);
     options->timeout_ms = (int64_t)args_number_or(args, "timeout_ms", UINT32_MAX, 0);
 }
 

@@ -21,7 +21,7 @@ static const char help[] =
     "  --dial-unix PATH   the same to a UNIX socket\n"
     "  --modules DIR      first load the kernel modules in it, in the order of their names\n"
     "  --guest            with --unix: this machine may be changed and shut down all the same\n"
-    "  --frame-stall MS   how long half a request may wait for its rest (30000)\n"
+    "  --frame-stall MS   how long a request may take to come (30000)\n"
     "  --version\n"
     "As process 1 it is an init: it mounts file systems and runs COMMAND on the console.\n";
 

@@ -53,6 +53,20 @@ void process_check(struct process *process)
     }
 }
 
+bool process_owes(const struct process *process)
+{
+    return process->context != NULL || process->waiters != NULL;
+}
+
+/* There was no room for an answer, or nobody to hear it: that may have changed. */
+static void check_again(struct process *process)
+{
+    if (process->over && process_owes(process)) {
+        process->over = false;
+    }
+    process_check(process);
+}
+
 /* Its program runs, or why it does not. */
 static void settle_start(struct process *process)
 {
@@ -207,17 +221,16 @@ void process_release(struct process *process)
 static void conn_closed(struct conn *conn)
 {
     for (struct process *p = processes; p != NULL; p = p->next) {
-        if (p->conn != conn) {
-            continue;
+        if (p->conn == conn) {
+            set_conn(p, NULL);
+            if (!p->keep) {
+                process_kill(p);
+            }
+            /* What waited for room there waits no more. */
+            stream_pump(&p->out[0]);
+            stream_pump(&p->out[1]);
         }
-        set_conn(p, NULL);
-        if (!p->keep) {
-            process_kill(p);
-        }
-        /* What waited for room there waits no more. */
-        stream_pump(&p->out[0]);
-        stream_pump(&p->out[1]);
-        process_check(p);
+        check_again(p);
     }
 }
 
@@ -227,8 +240,8 @@ static void conn_has_room(struct conn *conn)
         if (p->conn == conn && p->started && p->output == OUTPUT_STREAM) {
             stream_pump(&p->out[0]);
             stream_pump(&p->out[1]);
-            process_check(p);
         }
+        check_again(p);
     }
 }
 
@@ -246,7 +259,7 @@ static void forget_oldest(void)
     unsigned ended = 0;
 
     for (struct process *p = processes; p != NULL; p = p->next) {
-        if (p->over && !p->dead) {
+        if (p->over && !p->dead && !process_owes(p)) {
             oldest = p;
             ended++;
         }

@@ -43,6 +43,7 @@ struct process {
     bool exited;
     bool timed_out;
     bool over;                    /* exited, and its output was read */
+    bool heard;                   /* somebody was told how it ended */
     bool dead;                    /* freed at the end of the round */
     int status;                   /* as wait() gives it */
     struct spawn_failure failure; /* why it was not started; .errnum 0: it was */
@@ -56,10 +57,10 @@ struct process {
     int64_t began;
     int64_t took_ms;
 
-    /* Whoever started it. It began or did not; it is over. Then, unless kept, it is freed. */
+    /* Whoever started it: it began or did not; it is over, said again while answers are owed. */
     void (*begun)(struct process *process);
     void (*ended)(struct process *process);
-    void *context;
+    void *context;        /* theirs; NULL: nobody waits for an answer */
     struct call *waiters; /* by call->queue */
 };
 
@@ -71,6 +72,9 @@ unsigned process_count(void);
  * is freed on failure.
  */
 int process_start(struct process *process, const struct spawn *spawn, int64_t timeout_ms);
+
+/* Whether somebody still waits for an answer. */
+bool process_owes(const struct process *process);
 
 struct process *process_find(uint64_t id);
 struct process *process_first(void);
