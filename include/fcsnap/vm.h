@@ -104,6 +104,10 @@ FCSNAP_API int32_t fcsnap_vm_boot_start(fcsnap_host *host, const fcsnap_config *
  * FCSNAP_VM_EXITED, and fcsnap_vm_wait() gives its exit code. If its keeper is
  * killed the VM ends too, and fcsnap_host_recover() removes what is left.
  *
+ * A program that dies during a call on a VM may leave it in the middle: one
+ * that was being captured is FCSNAP_VM_PAUSED for who attaches next. A VM that
+ * it killed waits, as one that ended, for who asks for its exit code.
+ *
  * @param[in]  host        An open host with the same state directory. Borrowed.
  * @param[in]  id          As fcsnap_vm_id() gave it. Copied.
  * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
