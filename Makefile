@@ -42,7 +42,7 @@ LINUX_EXAMPLES := boot snapshot_restore
 FAULT_TESTS := places
 FAULT_SUPPORT := inject scenes share
 # tests/agent/NAME_test.c: like unit, with tests/agent/support.c and an agent on a UNIX socket.
-AGENT_TESTS := dial exec file fire init restored
+AGENT_TESTS := base64 dial exec file fire init restored
 # The fake Firecracker, tests/fake/README.md; its guest is made of the tiny guest's files.
 FAKE := api config fields guest http machine main memory script snapshot state_file uffd vsock
 FAKE_TINY := args json methods methods_machine methods_mem reply rpc session text

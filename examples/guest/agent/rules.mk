@@ -24,24 +24,31 @@ AGENT_LDFLAGS_asan := $(OPTIMISE_asan)
 
 AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARNINGS) -Ilib -ffunction-sections -fdata-sections
 
+# All is compiled again when the compiler or its flags change.
+AGENT_CHOSEN_plain = $(AGENT_CC_plain) $(AGENT_FLAGS_plain) $(AGENT_CFLAGS) $(AGENT_LDFLAGS_plain)
+AGENT_CHOSEN_asan = $(AGENT_CC_asan) $(AGENT_FLAGS_asan) $(AGENT_CFLAGS) $(AGENT_LDFLAGS_asan)
+
 # The tiny guest's reader of JSON and the library's of UTF-8, as they are.
 define agent
 AGENT_OBJECTS_$(1) := $(AGENT_SOURCES:%=build/$(1)/agent/%.o) build/$(1)/agent/json.o build/$(1)/agent/utf8.o
-build/$(1)/fcsnap-agent: $$(AGENT_OBJECTS_$(1)) $(AGENT_DIR)/rules.mk
+build/$(1)/fcsnap-agent: $$(AGENT_OBJECTS_$(1)) build/$(1)/agent/flags
 	$$(call say,LD,$$@)
 	$$(Q)$(AGENT_CC_$(1)) $(AGENT_LDFLAGS_$(1)) -Wl,--gc-sections -o $$@ $$(AGENT_OBJECTS_$(1))
-build/$(1)/agent/%.o: $(AGENT_DIR)/%.c $(AGENT_DIR)/rules.mk
+build/$(1)/agent/%.o: $(AGENT_DIR)/%.c build/$(1)/agent/flags
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
 	$$(Q)$(AGENT_CC_$(1)) $(AGENT_FLAGS_$(1)) $(AGENT_CFLAGS) -MMD -MP -c -o $$@ $$<
-build/$(1)/agent/json.o: examples/guest/tiny/json.c $(AGENT_DIR)/rules.mk
+build/$(1)/agent/json.o: examples/guest/tiny/json.c build/$(1)/agent/flags
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
 	$$(Q)$(AGENT_CC_$(1)) $(AGENT_FLAGS_$(1)) $(AGENT_CFLAGS) -Dtext_length=strlen -MMD -MP -c -o $$@ $$<
-build/$(1)/agent/utf8.o: lib/base/utf8.c $(AGENT_DIR)/rules.mk
+build/$(1)/agent/utf8.o: lib/base/utf8.c build/$(1)/agent/flags
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
 	$$(Q)$(AGENT_CC_$(1)) $(AGENT_FLAGS_$(1)) $(AGENT_CFLAGS) -MMD -MP -c -o $$@ $$<
+build/$(1)/agent/flags: $(AGENT_DIR)/rules.mk FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$$(AGENT_CHOSEN_$(1))' | cmp -s - $$@ || printf '%s\n' '$$(AGENT_CHOSEN_$(1))' > $$@
 -include $$(AGENT_OBJECTS_$(1):.o=.d)
 endef
 $(foreach flavour,plain asan,$(eval $(call agent,$(flavour))))
