@@ -82,7 +82,7 @@ FCSNAP_API uint64_t fcsnap_op_number(const fcsnap_op *op);
 
 /**
  * Give up an operation. One that has not ended is canceled, and what it
- * would have given is freed.
+ * would have given, or gave to nobody, is freed: a VM ends, a detached one, too.
  *
  * @param[in] op  Freed. NULL is a no-op.
  *

@@ -151,6 +151,7 @@ int start_run(struct start *start, fcsnap_vm **out)
     int rc = host_run(start->vm->host, &start->op);
 
     if (rc == 0) {
+        start->vm->known = true;
         *out = start->vm;
         start->vm = NULL;
     }
@@ -169,10 +170,6 @@ void start_done(struct fcsnap_op *op)
 void start_free(struct start *start)
 {
     if (start->vm != NULL) {
-        /* Nobody would know of one that goes on; but who attached only leaves. */
-        if (start->op.verb != &attach_verb) {
-            vm_kill(start->vm);
-        }
         fcsnap_vm_free(start->vm);
     }
     host_unref(start->host);
@@ -183,6 +180,12 @@ int32_t fcsnap_op_take_vm(fcsnap_op *op, fcsnap_vm **out)
     bool gives_vm = op != NULL && (op->verb == &restore_verb || op->verb == &attach_verb);
     const struct verb *verb = gives_vm ? op->verb : &boot_verb;
 
+    int rc;
+
     err_enter("fcsnap_op_take_vm");
-    return result_take(op, verb, offsetof(struct start, vm), (void **)out);
+    rc = result_take(op, verb, offsetof(struct start, vm), (void **)out);
+    if (rc == 0) {
+        (*out)->known = true;
+    }
+    return rc;
 }

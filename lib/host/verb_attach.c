@@ -181,6 +181,7 @@ static int make(fcsnap_host *host, const char *id, int64_t timeout_ms, struct at
         return rc;
     }
     memcpy(attach->start.vm->process.id, id, ID_SIZE);
+    attach->start.vm->known = true;
     attach->start.vm->base = BASE_UNKNOWN;
     attach->start.vm->stale = true;
     *out = attach;

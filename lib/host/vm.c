@@ -167,7 +167,7 @@ static void find_lost_memory(struct fcsnap_vm *vm)
 
 void vm_give_up(struct fcsnap_vm *vm, void (*post)(struct fcsnap_host *, struct task *))
 {
-    if (!vm->detached) {
+    if (!vm->detached || !vm->known) {
         vm_kill(vm);
     } else if (!atomic_exchange(&vm->leave_asked, true)) {
         vm_ref(vm);
@@ -224,6 +224,7 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
     atomic_init(&vm->ended, false);
     atomic_init(&vm->left, false);
     atomic_init(&vm->leave_asked, false);
+    atomic_init(&vm->known, false);
     atomic_init(&vm->killed, false);
     for (int i = 0; i < VM_PHASE_COUNT; i++) {
         atomic_init(&vm->phases[i], 0);

@@ -79,6 +79,7 @@ struct fcsnap_vm {
     atomic_bool populated;
     atomic_bool killed;      /* so its end is waited for, not left to a keeper */
     atomic_bool leave_asked; /* a task was posted for it */
+    atomic_bool known;       /* its handle was given out: else nobody could ever attach */
     atomic_bool left;        /* to its keeper: the VM goes on */
     atomic_bool ended;       /* the teardown is done: nothing is left */
 

@@ -314,6 +314,25 @@ static void test_killed_and_given_up(void **state)
     assert_int_equal(bed_await_processes(0, GONE_MS), 0);
 }
 
+/* Nobody knows the id of a VM that was never taken, so it does not go on. */
+static void test_never_taken(void **state)
+{
+    fcsnap_config *config = detached_config();
+    fcsnap_op *op;
+
+    (void)state;
+    for (int closed = 0; closed < 2; closed++) {
+        CHECK_OK(fcsnap_vm_boot_start(bed.host, config, LIMIT, &op));
+        CHECK_OK(fcsnap_op_wait(op, LIMIT));
+        if (closed) {
+            CHECK_OK(fcsnap_host_close(bed.host, LIMIT));
+        }
+        fcsnap_op_free(op);
+        assert_int_equal(bed_await_processes(0, GONE_MS), 0);
+    }
+    fcsnap_config_free(config);
+}
+
 /* A capture in flight ends as canceled, and the VM goes on as it was. */
 static void test_closed_in_a_capture(void **state)
 {
@@ -374,7 +393,7 @@ int main(int argc, char **argv)
         BED_TEST(test_not_detached),        BED_TEST(test_no_descriptors),
         BED_TEST(test_stranger_answers),    BED_TEST(test_saved_damaged),
         BED_TEST(test_killed_and_given_up), BED_TEST(test_closed_in_a_capture),
-        BED_TEST(test_page_lost),
+        BED_TEST(test_page_lost),           BED_TEST(test_never_taken),
     };
 
     if (argc > 1) {
