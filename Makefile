@@ -7,25 +7,25 @@
 
 # --- What is built: every file is named here ---------------------------------
 
-HEADERS := config error event host op rpc snapshot version vm
+HEADERS := config error event guest host op rpc snapshot version vm
 
-LIB_BASE := buf clock error event failpoint fs fswatch id json json_print json_scan log op packet \
+LIB_BASE := base64 buf clock error event failpoint fs fswatch id json json_print json_scan log op packet \
 	reactor sock spawn sweep thread timer utf8 version worker
 LIB_VMM := api config config_check config_document config_keys console directory features http owner \
 	plan process rights swap
 LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
-LIB_GUEST := channel frame message notices vsock
-LIB_HOST := host keeper keeper_message kept paths recover result rpc saved settings slot snapshot \
-	start state talk teardown verb_attach verb_boot verb_call verb_capture verb_connect verb_control \
-	verb_notification verb_restore verb_stop vm vm_info
+LIB_GUEST := channel exec frame message notices vsock
+LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recover result rpc saved settings sink \
+	slot snapshot start state talk teardown verb_attach verb_boot verb_call verb_capture verb_connect \
+	verb_control verb_exec verb_guest verb_notification verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached
 BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
-UNIT_TESTS := api buf channel clock config config_check console directory error event failpoint \
+UNIT_TESTS := api base64 buf channel clock config config_check console directory error event exec failpoint \
 	features frame fs fswatch handshake id image index index_build json log manifest op owner \
 	packet pager pager_fail pager_huge pages paths plan reactor rights slot sock source spawn store \
 	timer utf8 vsock worker
@@ -33,8 +33,8 @@ UNIT_TESTS := api buf channel clock config config_check console directory error 
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with these files beside it and a real Firecracker.
 REAL_SUPPORT := bed guest peer processes
-REAL_TESTS := bad_config bad_snapshot branch capture clones detached full guest host_close keeper \
-	late lazy lost machine main notifications race recover stop swap user
+REAL_TESTS := bad_config bad_snapshot branch capture clones detached exec exec_lies full guest \
+	host_close keeper late lazy lost machine main notifications race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := agent restore
 LINUX_EXAMPLES := boot snapshot_restore
@@ -49,9 +49,9 @@ FAKE_TINY := args json methods methods_machine methods_mem reply rpc session tex
 # tests/fake/NAME_test.c: like real, and only with the fake.
 FAKE_TESTS := script versions
 # The real tests that the fake passes as well: it has no huge pages, and needs no KVM.
-FAKE_REAL_TESTS := bad_snapshot capture clones guest host_close lazy main notifications
+FAKE_REAL_TESTS := bad_snapshot capture clones exec_lies guest host_close lazy main notifications
 # The real tests that also run under ThreadSanitizer in `make check`.
-TSAN_REAL_TESTS := lazy notifications race
+TSAN_REAL_TESTS := exec lazy notifications race
 # All but those that mostly wait or run other programs; `make check-all` has them too.
 ASAN_REAL_TESTS = $(filter-out branch late lost recover stop swap,$(REAL_TESTS))
 VALGRIND_REAL_TESTS :=

@@ -3,8 +3,6 @@
 
 #include "base/utf8.h"
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 struct scan {
@@ -392,4 +390,39 @@ int json_find(const char *text, size_t size, size_t limit, int code, const char 
 
     memset(out, 0, count * sizeof(*out));
     return scan_all(&scan, limit, find_members);
+}
+
+bool json_span_u64(const struct json_span *span, uint64_t *out)
+{
+    enum { DIGITS = 19 };
+    uint64_t value = 0;
+
+    if (span->size == 0 || span->size > DIGITS) {
+        return false;
+    }
+    for (size_t i = 0; i < span->size; i++) {
+        if (span->text[i] < '0' || span->text[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (uint64_t)(span->text[i] - '0');
+    }
+    *out = value;
+    return true;
+}
+
+bool json_span_plain(const struct json_span *span, struct json_span *inside)
+{
+    if (span->size < 2 || span->text[0] != '"' || memchr(span->text, '\\', span->size) != NULL) {
+        return false;
+    }
+    *inside = (struct json_span){ span->text + 1, span->size - 2 };
+    return true;
+}
+
+bool json_span_is(const struct json_span *span, const char *text)
+{
+    struct json_span inside;
+
+    return json_span_plain(span, &inside) && inside.size == strlen(text) &&
+           memcmp(inside.text, text, inside.size) == 0;
 }

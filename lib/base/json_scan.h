@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * What the library takes for JSON: RFC 8259 to the letter, valid UTF-8, no
@@ -28,6 +30,11 @@ struct json_span {
     const char *text;
     size_t size;
 };
+
+/* What a value is, if it is this: digits alone, which make a number; a string without escapes. */
+bool json_span_u64(const struct json_span *span, uint64_t *out);
+bool json_span_plain(const struct json_span *span, struct json_span *inside);
+bool json_span_is(const struct json_span *span, const char *text); /* a string, exactly this */
 
 /* json_check_raw() of an object, and where its members with these keys are; none may come twice. */
 int json_find(const char *text, size_t size, size_t limit, int code, const char *const *keys,

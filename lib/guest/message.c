@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ID_DIGITS = 19 };
-
 int message_read(const char *data, size_t size, struct message *out)
 {
     /* What is read of a message: the rest of it is not for us. */
@@ -30,28 +28,14 @@ int message_read(const char *data, size_t size, struct message *out)
 
 uint64_t message_id(const struct message *message)
 {
-    const struct json_span *span = &message->id;
-    uint64_t id = 0;
+    uint64_t id;
 
-    if (span->size > ID_DIGITS) {
-        return 0;
-    }
-    for (size_t i = 0; i < span->size; i++) {
-        if (span->text[i] < '0' || span->text[i] > '9') {
-            return 0;
-        }
-        id = id * 10 + (uint64_t)(span->text[i] - '0');
-    }
-    return id;
+    return json_span_u64(&message->id, &id) ? id : 0;
 }
 
 bool message_is(const struct message *message, const char *method)
 {
-    const struct json_span *span = &message->method;
-    size_t length = strlen(method);
-
-    return span->size == length + 2 && span->text[0] == '"' &&
-           memcmp(span->text + 1, method, length) == 0;
+    return json_span_is(&message->method, method);
 }
 
 int message_error(const struct message *message, struct err *out)

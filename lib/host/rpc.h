@@ -2,6 +2,7 @@
 #ifndef HOST_RPC_H
 #define HOST_RPC_H
 
+#include "guest/message.h"
 #include "guest/notices.h"
 #include "host/vm.h"
 

@@ -269,11 +269,91 @@ static void test_rpc(void **state)
     fcsnap_rpc_free(NULL);
 }
 
+static void test_exec(void **state)
+{
+    fcsnap_exec_options *options;
+    fcsnap_exec_result *result = (fcsnap_exec_result *)1;
+    fcsnap_op *op = (fcsnap_op *)1;
+    size_t size = 1;
+
+    (void)state;
+    REFUSE(fcsnap_exec_options_new, NULL);
+    CHECK_OK(fcsnap_exec_options_new(&options));
+    REFUSE(fcsnap_exec_options_add_arg, NULL, "a");
+    REFUSE(fcsnap_exec_options_add_arg, options, NULL);
+    REFUSE(fcsnap_exec_options_add_arg, options, "");
+    REFUSE(fcsnap_exec_options_add_arg, options, "\xff");
+    REFUSE(fcsnap_exec_options_add_env, NULL, "A", "1");
+    REFUSE(fcsnap_exec_options_add_env, options, NULL, "1");
+    REFUSE(fcsnap_exec_options_add_env, options, "A", NULL);
+    REFUSE(fcsnap_exec_options_add_env, options, "", "1");
+    REFUSE(fcsnap_exec_options_add_env, options, "A=", "1");
+    REFUSE(fcsnap_exec_options_set_clear_env, NULL, 1);
+    REFUSE(fcsnap_exec_options_set_clear_env, options, 2);
+    REFUSE(fcsnap_exec_options_set_cwd, NULL, "/");
+    REFUSE(fcsnap_exec_options_set_cwd, options, NULL);
+    REFUSE(fcsnap_exec_options_set_cwd, options, "tmp");
+    REFUSE(fcsnap_exec_options_set_user, NULL, "root");
+    REFUSE(fcsnap_exec_options_set_user, options, NULL);
+    REFUSE(fcsnap_exec_options_set_user, options, "");
+    REFUSE(fcsnap_exec_options_set_stdin, NULL, "a", 1);
+    REFUSE(fcsnap_exec_options_set_stdin, options, NULL, 1);
+    REFUSE(fcsnap_exec_options_set_tty, NULL, 1, 1);
+    REFUSE(fcsnap_exec_options_set_tty, options, 0, 1);
+    REFUSE(fcsnap_exec_options_set_tty, options, 1, 65536);
+    REFUSE(fcsnap_exec_options_set_timeout_ms, NULL, 1);
+    REFUSE(fcsnap_exec_options_set_timeout_ms, options, -1);
+    REFUSE(fcsnap_exec_options_set_max_output, NULL, 1);
+    REFUSE(fcsnap_exec_options_set_output_fd, NULL, FCSNAP_STDOUT, 1);
+    REFUSE(fcsnap_exec_options_set_output_fd, options, 0, 1);
+    REFUSE(fcsnap_exec_options_set_output_fd, options, 3, 1);
+    REFUSE(fcsnap_guest_exec, NULL, options, 0, &result);
+    assert_null(result);
+    REFUSE(fcsnap_guest_exec, NULL, options, 0, NULL);
+    REFUSE(fcsnap_guest_exec_start, NULL, options, 0, &op);
+    assert_null(op);
+    REFUSE(fcsnap_guest_exec_start, NULL, options, 0, NULL);
+    REFUSE(fcsnap_op_take_exec, NULL, &result);
+    REFUSE(fcsnap_op_take_exec, NULL, NULL);
+    assert_int_equal(fcsnap_exec_result_exit_code(NULL), -1);
+    assert_int_equal(fcsnap_exec_result_signal(NULL), 0);
+    assert_int_equal(fcsnap_exec_result_timed_out(NULL), 0);
+    assert_null(fcsnap_exec_result_output(NULL, FCSNAP_STDOUT, &size));
+    assert_int_equal(size, 0);
+    assert_int_equal(fcsnap_exec_result_written(NULL, FCSNAP_STDOUT), 0);
+    assert_int_equal(fcsnap_exec_result_truncated(NULL, FCSNAP_STDOUT), 0);
+    fcsnap_exec_result_free(NULL);
+    fcsnap_exec_options_free(options);
+    fcsnap_exec_options_free(NULL);
+}
+
+static void test_guest(void **state)
+{
+    fcsnap_op *op = (fcsnap_op *)1;
+    char *text = (char *)1;
+
+    (void)state;
+    REFUSE(fcsnap_guest_ping, NULL, 0);
+    REFUSE(fcsnap_guest_ping_start, NULL, 0, &op);
+    assert_null(op);
+    REFUSE(fcsnap_guest_ping_start, NULL, 0, NULL);
+    REFUSE(fcsnap_guest_info, NULL, 0, &text);
+    assert_null(text);
+    REFUSE(fcsnap_guest_info, NULL, 0, NULL);
+    REFUSE(fcsnap_guest_info_start, NULL, 0, &op);
+    REFUSE(fcsnap_guest_info_start, NULL, 0, NULL);
+    REFUSE(fcsnap_guest_shutdown, NULL, 0, 0);
+    REFUSE(fcsnap_guest_shutdown_start, NULL, 0, 0, &op);
+    REFUSE(fcsnap_guest_shutdown_start, NULL, 0, 0, NULL);
+}
+
 /* The same where the object is there and something else is missing. */
 static void test_with_a_vm(void **state)
 {
     fcsnap_vm *vm;
     fcsnap_rpc *rpc;
+    fcsnap_exec_options *options;
+    fcsnap_exec_result *result;
     fcsnap_op *op;
     int32_t number;
     char *text;
@@ -313,6 +393,12 @@ static void test_with_a_vm(void **state)
     REFUSE(fcsnap_rpc_notify, rpc, "ping", "1", 0);
     REFUSE(fcsnap_rpc_notify_start, rpc, "ping", NULL, 0, NULL);
     REFUSE(fcsnap_rpc_next_notification, rpc, 0, NULL);
+    REFUSE(fcsnap_guest_shutdown, rpc, 60001, 0);
+    CHECK_OK(fcsnap_guest_ping(rpc, LIMIT));
+    CHECK_OK(fcsnap_exec_options_new(&options));
+    REFUSE(fcsnap_guest_exec, rpc, options, 0, &result); /* there is no program */
+    REFUSE(fcsnap_guest_exec, rpc, NULL, 0, &result);
+    fcsnap_exec_options_free(options);
     fcsnap_rpc_free(rpc);
     CHECK_OK(fcsnap_vm_stop(vm, LIMIT));
     CHECK_OK(fcsnap_vm_wait(vm, LIMIT, NULL));
@@ -326,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_op),        cmocka_unit_test(test_start_of_a_vm),
         cmocka_unit_test(test_vm),        cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_rpc),       cmocka_unit_test(test_restore_options),
+        cmocka_unit_test(test_exec),      cmocka_unit_test(test_guest),
         cmocka_unit_test(test_with_a_vm),
     };
 

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FCSNAP_GUEST_H
+#define FCSNAP_GUEST_H
+
+#include <fcsnap/rpc.h>
+
+/**
+ * @defgroup libfcsnap_guest what fcsnap-agent does in a Linux guest
+ *
+ * Programs are run and files are moved by the agent that comes with the library,
+ * over a channel that fcsnap_rpc_open() gave. The calls take that channel, not
+ * the VM: it was proven once, so each of them costs a round trip and no more; any
+ * number of them may be in flight on it, from any threads, beside calls of the
+ * program's own; and its end is the end of what goes on in the guest for it:
+ * programs are killed, half files are removed.
+ *
+ * A channel has one order of messages, so a program whose output nobody reads
+ * (fcsnap_exec_options_set_output_fd()) holds up what comes behind it.
+ * Give those that may do so a channel of their own.
+ *
+ * All of these end with FCSNAP_ECONNLOST when the channel is closed by a snapshot
+ * of the VM, and are not begun anew: only the caller knows what may be done
+ * twice.
+ *
+ * Codes that hold for all: FCSNAP_ERPC, when the agent answers with an error, which
+ * the text quotes ("exec: error -32001: argv[0]: No such file or directory");
+ * FCSNAP_EFRAME, when it answers what is not of its protocol, and FCSNAP_ENOMEM.
+ * What else the agent can do is called with fcsnap_rpc_call(): see its README.
+ * @{
+ */
+
+/** What a program writes to. */
+enum { FCSNAP_STDOUT = 1, FCSNAP_STDERR = 2 };
+
+/** A program to run in a guest. */
+typedef struct fcsnap_exec_options fcsnap_exec_options;
+
+/** How a program ended, and what it wrote. */
+typedef struct fcsnap_exec_result fcsnap_exec_result;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Ask the agent for a sign of life.
+ *
+ * @param[in] rpc         A channel. Borrowed.
+ * @param[in] timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0      It answered.
+ * @retval other  As for fcsnap_rpc_call().
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_ping(fcsnap_rpc *rpc, int64_t timeout_ms);
+
+/**
+ * Begin to ask for a sign of life: fcsnap_guest_ping() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
+ *
+ * @retval 0      It began.
+ * @retval other  As for fcsnap_rpc_call_start().
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_ping_start(fcsnap_rpc *rpc, int64_t timeout_ms, fcsnap_op **out);
+
+/**
+ * What the agent tells of the guest and of itself, as JSON.
+ *
+ * An object with "hostname", "kernel", "machine", "cpus", "boot_id", "vm_id",
+ * "restores", "uptime_ms", "mem_bytes", "mem_available_bytes", "load" (3 numbers),
+ * "version", "pid", "processes" and more. Members are only added.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ * @param[out] out         Caller owns; fcsnap_free(). NULL on failure.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL.
+ * @retval other          As for fcsnap_rpc_call().
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_info(fcsnap_rpc *rpc, int64_t timeout_ms, char **out);
+
+/**
+ * Begin to ask what the agent tells: fcsnap_guest_info() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). Its result is taken with
+ *                         fcsnap_op_take_text(). NULL on failure.
+ *
+ * @retval 0      It began.
+ * @retval other  As for fcsnap_rpc_call_start().
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_info_start(fcsnap_rpc *rpc, int64_t timeout_ms, fcsnap_op **out);
+
+/**
+ * Let the guest end itself, and wait until the VM is gone.
+ *
+ * Where the agent is the guest's init, processes get SIGTERM, and SIGKILL after
+ * @p grace_ms; what was written is synced; then the guest reboots, at which
+ * Firecracker exits. That takes a guest whose reboot ends it: Linux on x86 with
+ * "reboot=k". As after fcsnap_vm_stop(), the VM is FCSNAP_VM_EXITED.
+ *
+ * @param[in] rpc         A channel. Borrowed.
+ * @param[in] grace_ms    For the guest's processes, milliseconds, 0 to 60000.
+ * @param[in] timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 The VM is gone.
+ * @retval FCSNAP_EINVAL     The channel is NULL, or the grace out of range.
+ * @retval FCSNAP_ERPC       The agent refused.
+ * @retval FCSNAP_ECONNLOST  The connection ended before the answer, and the VM goes on.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed, and the VM is still there: fcsnap_vm_stop().
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_shutdown(fcsnap_rpc *rpc, uint32_t grace_ms, int64_t timeout_ms);
+
+/**
+ * Begin to let the guest end itself: fcsnap_guest_shutdown() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  grace_ms    For the guest's processes, milliseconds, 0 to 60000.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   An argument is NULL, or the grace out of range.
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_shutdown_start(fcsnap_rpc *rpc, uint32_t grace_ms,
+                                               int64_t timeout_ms, fcsnap_op **out);
+
+/**
+ * Make the description of a program to run, which has no words yet.
+ *
+ * @param[out] out  Caller owns; fcsnap_exec_options_free(). NULL on failure.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  @p out is NULL.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_new(fcsnap_exec_options **out);
+
+/**
+ * Add a word: first the program, which is looked up in PATH, then its arguments.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] word     Copied.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL, or the word is not UTF-8; or the program is empty.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_add_arg(fcsnap_exec_options *options, const char *word);
+
+/**
+ * Set a variable of its environment, which is otherwise the agent's.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] name     Without "=". Copied.
+ * @param[in] value    Copied.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL or not UTF-8, or the name empty or with "=".
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_add_env(fcsnap_exec_options *options, const char *name,
+                                               const char *value);
+
+/**
+ * Let it have no variables of the agent's, but PATH.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] clear    1 or 0, the default.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or the value is neither 0 nor 1.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_set_clear_env(fcsnap_exec_options *options, int32_t clear);
+
+/**
+ * Set its working directory, which is otherwise "/".
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] path     An absolute path in the guest. Copied.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL, or the path not absolute or not UTF-8.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_set_cwd(fcsnap_exec_options *options, const char *path);
+
+/**
+ * Set as whom it runs; otherwise that is the agent's user, root mostly.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] user     "NAME", "UID", "NAME:GROUP" or "UID:GID" of the guest. Copied.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL, or the user empty or not UTF-8.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_set_user(fcsnap_exec_options *options, const char *user);
+
+/**
+ * Set what it reads from its standard input; otherwise that is /dev/null.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] data     Any bytes. Copied.
+ * @param[in] size     Of them; after these it reads the end.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or the data is and the size is not 0.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_set_stdin(fcsnap_exec_options *options, const void *data,
+                                                 size_t size);
+
+/**
+ * Let it have a terminal: all that it writes is FCSNAP_STDOUT then.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] rows     1 to 65535.
+ * @param[in] cols     1 to 65535.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or a number is out of range.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_set_tty(fcsnap_exec_options *options, uint32_t rows,
+                                               uint32_t cols);
+
+/**
+ * Let it be killed, with all of its process group, if it runs for so long.
+ *
+ * The call succeeds then, with what it wrote: fcsnap_exec_result_timed_out().
+ * When the limit of the call itself passes first, it is killed too, but there is no
+ * result.
+ *
+ * @param[in] options     Borrowed.
+ * @param[in] timeout_ms  Milliseconds, up to 2^32-1; 0, the default, for no limit.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or the limit is out of range.
+ * @retval FCSNAP_ENOMEM  Out of memory.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_set_timeout_ms(fcsnap_exec_options *options,
+                                                      int64_t timeout_ms);
+
+/**
+ * Set how much of what it writes is kept for the result, of each stream.
+ *
+ * It can go on writing: the first bytes are kept, the others counted.
+ *
+ * @param[in] options    Borrowed.
+ * @param[in] max_bytes  The default is 1 MiB.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_set_max_output(fcsnap_exec_options *options,
+                                                      uint64_t max_bytes);
+
+/**
+ * Let what it writes go to a descriptor, as it comes, and not to the result.
+ *
+ * Whoever reads there sets the pace, up to 512 KiB ahead of it; a descriptor
+ * that nobody can read any more ends the call, and the program.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] stream   FCSNAP_STDOUT or FCSNAP_STDERR.
+ * @param[in] fd       A file, pipe, socket or terminal that is open when the program is run, which
+ *                     makes its own copy; -1 for none.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or the stream unknown.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_options_set_output_fd(fcsnap_exec_options *options, uint32_t stream,
+                                                     int32_t fd);
+
+/**
+ * Give up the description of a program.
+ *
+ * @param[in] options  Freed. NULL is a no-op.
+ *
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API void fcsnap_exec_options_free(fcsnap_exec_options *options);
+
+/**
+ * Run a program in the guest, and wait for its end.
+ *
+ * A program that fails is no failure of the call: its exit code is in the result.
+ * If the call is canceled, its limit passes or the channel ends, the program is
+ * killed, with all of its process group. One that shall outlive the call is started
+ * with fcsnap_rpc_call() of "exec", "output" being "none" and "keep" true.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  options     What to run. Borrowed.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ * @param[out] out         Caller owns; fcsnap_exec_result_free(). NULL on failure.
+ *
+ * @retval 0                 It ended.
+ * @retval FCSNAP_EINVAL     An argument is NULL, or the options name no program or are over 1 MiB.
+ * @retval FCSNAP_ERPC       It could not be started; the text says why.
+ * @retval FCSNAP_EFRAME     What the agent tells of it makes no sense.
+ * @retval FCSNAP_ESYSTEM    What it wrote could not be written to a descriptor.
+ * @retval FCSNAP_ECONNLOST  The connection ended, by a snapshot for one.
+ * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_exec(fcsnap_rpc *rpc, const fcsnap_exec_options *options,
+                                     int64_t timeout_ms, fcsnap_exec_result **out);
+
+/**
+ * Begin to run a program: fcsnap_guest_exec() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  options     What to run. Copied.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). Its result is taken with
+ *                         fcsnap_op_take_exec(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   As for fcsnap_guest_exec().
+ * @retval FCSNAP_ESYSTEM  A descriptor is not open.
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_exec_start(fcsnap_rpc *rpc, const fcsnap_exec_options *options,
+                                           int64_t timeout_ms, fcsnap_op **out);
+
+/**
+ * Take the result of a program that an operation ran.
+ *
+ * @param[in]  op   An operation of fcsnap_guest_exec_start(). Borrowed.
+ * @param[out] out  Caller owns; fcsnap_exec_result_free(). NULL on failure.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  An argument is NULL, or the operation ran no program.
+ * @retval FCSNAP_ESTATE  It has not ended, failed, or its result was taken.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_op_take_exec(fcsnap_op *op, fcsnap_exec_result **out);
+
+/**
+ * The exit code of a program.
+ *
+ * @param[in] result  Borrowed.
+ *
+ * @return 0 to 255; -1 if a signal ended it, or @p result is NULL.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_result_exit_code(const fcsnap_exec_result *result);
+
+/**
+ * The signal that ended a program.
+ *
+ * @param[in] result  Borrowed.
+ *
+ * @return Its number in the guest; 0 if the program exited, or @p result is NULL.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_result_signal(const fcsnap_exec_result *result);
+
+/**
+ * Was it killed since it ran for too long?
+ *
+ * @param[in] result  Borrowed.
+ *
+ * @return 1 after the limit of fcsnap_exec_options_set_timeout_ms(), else 0.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_result_timed_out(const fcsnap_exec_result *result);
+
+/**
+ * What a program wrote, as far as it was kept.
+ *
+ * @param[in]  result  Borrowed.
+ * @param[in]  stream  FCSNAP_STDOUT or FCSNAP_STDERR.
+ * @param[out] size    In bytes. May be NULL.
+ *
+ * @return The bytes, and a NUL behind them that is not counted, living as long as
+ *         the handle; empty for what went to a descriptor; NULL if @p result is, or
+ *         the stream unknown.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API const char *fcsnap_exec_result_output(const fcsnap_exec_result *result, uint32_t stream,
+                                                 size_t *size);
+
+/**
+ * How many bytes a program wrote.
+ *
+ * @param[in] result  Borrowed.
+ * @param[in] stream  FCSNAP_STDOUT or FCSNAP_STDERR.
+ *
+ * @return All of them, also those that were not kept; 0 if @p result is NULL, or
+ *         the stream unknown.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API uint64_t fcsnap_exec_result_written(const fcsnap_exec_result *result, uint32_t stream);
+
+/**
+ * Is some of what a program wrote neither in the result nor at a descriptor?
+ *
+ * @param[in] result  Borrowed.
+ * @param[in] stream  FCSNAP_STDOUT or FCSNAP_STDERR.
+ *
+ * @return 1 if it wrote more than fcsnap_exec_options_set_max_output(), else 0.
+ *
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_exec_result_truncated(const fcsnap_exec_result *result, uint32_t stream);
+
+/**
+ * Give up the result of a program.
+ *
+ * @param[in] result  Freed. NULL is a no-op.
+ *
+ * @threadsafe Not while another thread uses the result.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API void fcsnap_exec_result_free(fcsnap_exec_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+/** @} */
+#endif
