@@ -123,6 +123,22 @@ static void drop_made(void)
     }
 }
 
+/* It goes on, or ended; what is left of one that lost its keeper is for a recovery. */
+static void drop_kept(void)
+{
+    fcsnap_vm *vm;
+
+    if (stage.kept[0] == '\0') {
+        return;
+    }
+    if (fcsnap_vm_attach(bed.host, stage.kept, LIMIT, &vm) == 0) {
+        stop(vm);
+    } else {
+        CHECK_OK(fcsnap_host_recover(bed.host, LIMIT));
+    }
+    stage.kept[0] = '\0';
+}
+
 /* Whatever was broken, the VM is as it was, or can be made to run again. */
 static int check_vm(const struct scene *scene)
 {
@@ -152,6 +168,7 @@ void stage_check(const struct scene *scene, const char *what, bool may_die)
 {
     failpoint_clear();
     drop_made();
+    drop_kept();
     if (may_die && !process_runs(stage.pid)) {
         stop(stage.vm);
         boot_vm();

@@ -17,6 +17,7 @@ struct stage {
     fcsnap_snapshot *made;     /* by a scene: deleted when nothing is broken any more */
     fcsnap_host *host;         /* another one, of a scene, */
     fcsnap_vm *other;          /* and its VM */
+    char kept[64];             /* id of a detached VM that nobody has, or empty */
     pid_t pid;
     int64_t deadline;
     int fds;

@@ -36,6 +36,42 @@ static int run_file(void)
     return run_restore(FCSNAP_MEMORY_FILE);
 }
 
+static int restore_detached(int64_t limit, fcsnap_vm **vm)
+{
+    fcsnap_restore_options *options = options_of(FCSNAP_MEMORY_LAZY);
+    int rc;
+
+    CHECK_OK(fcsnap_restore_options_set_detached(options, 1));
+    rc = fcsnap_vm_restore(stage.snapshot, options, limit, vm);
+    fcsnap_restore_options_free(options);
+    return rc;
+}
+
+static int run_detached(void)
+{
+    fcsnap_vm *vm;
+    int rc = restore_detached(stage.deadline, &vm);
+
+    return rc < 0 ? rc : end_vm(vm, touch(vm));
+}
+
+static void leave_vm(void)
+{
+    fcsnap_vm *vm;
+
+    CHECK_OK(restore_detached(LIMIT, &vm));
+    snprintf(stage.kept, sizeof(stage.kept), "%s", fcsnap_vm_id(vm));
+    fcsnap_vm_free(vm);
+}
+
+static int run_attach(void)
+{
+    fcsnap_vm *vm;
+    int rc = fcsnap_vm_attach(bed.host, stage.kept, stage.deadline, &vm);
+
+    return rc < 0 ? rc : end_vm(vm, touch(vm));
+}
+
 static int run_capture(void)
 {
     return fcsnap_snapshot_create(stage.vm, stage.deadline, &stage.made);
@@ -135,6 +171,8 @@ const struct scene scenes[SCENES] = {
     { "lazy", run_lazy, OF_ITS_OWN, NULL },
     { "eager", run_eager, OF_ITS_OWN, NULL },
     { "file", run_file, OF_ITS_OWN, NULL },
+    { "detached", run_detached, OF_ITS_OWN, NULL },
+    { "attach", run_attach, OF_ITS_OWN, leave_vm },
     { "capture", run_capture, CAPTURES, NULL },
     { "control", run_control, OF_STAGE, NULL },
     { "connect", run_call, OF_STAGE, NULL },

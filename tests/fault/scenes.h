@@ -5,7 +5,7 @@
 
 #include "inject.h"
 
-enum { SCENES = 11 };
+enum { SCENES = 13 };
 
 extern const struct scene scenes[SCENES];
 
