@@ -60,9 +60,9 @@ USER_REAL_TESTS := capture clones guest lazy main user
 USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 # Threads that wait in page faults, in which valgrind lets no other thread run; a program
 # that starts itself as /proc/self/exe, which is valgrind's then; children that tell why
-# they could not start in memory that they share, which they do not under valgrind; and a kill
-# by pidfd_open(), which it does not know.
-NO_VALGRIND_TESTS := directory pager pager_fail pager_huge spawn bad_config detached keeper race recover
+# they could not start in memory that they share, which they do not under valgrind; a kill by
+# pidfd_open(), which it does not know; and a limit of descriptors, of which it takes some.
+NO_VALGRIND_TESTS := directory packet pager pager_fail pager_huge spawn bad_config detached keeper race recover
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/agent=300 linux/restore=300 \
 	fault/places=$(if $(FCSNAP_FAULT_LONG),1500,300)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/keeper_message.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void keeper_pack(struct keeper_message *message, struct packet *packet)
@@ -28,7 +29,7 @@ int keeper_tell_error(int socket, enum keeper_kind kind, const struct err *error
 {
     struct keeper_message message = { .kind = kind, .code = error->code, .sys = error->sys };
 
-    memcpy(message.text, error->text, sizeof(message.text));
+    snprintf(message.text, sizeof(message.text), "%s", error->text);
     return send_message(socket, &message);
 }
 

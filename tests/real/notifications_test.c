@@ -242,7 +242,9 @@ static void test_more_than_is_kept(void **state)
         assert_int_equal(atoi(string_in(got, "method")), i);
         fcsnap_free(got);
         if (i % 1000 == 0) {
-            CHECK_ERR(fcsnap_rpc_call(peer.rpc, "late", NULL, 5, NULL), FCSNAP_ETIMEDOUT, "answer");
+            /* Long enough to be sent. */
+            CHECK_ERR(fcsnap_rpc_call(peer.rpc, "late", NULL, 100, NULL), FCSNAP_ETIMEDOUT,
+                      "answer");
         }
     }
     pthread_join(thread, NULL);

@@ -53,7 +53,7 @@ static void test_descriptors(void **state)
 
 static void test_end(void **state)
 {
-    char in[4];
+    char in[4] = "";
     struct packet packet = { .data = in, .size = sizeof(in) };
 
     (void)state;
