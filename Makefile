@@ -16,10 +16,10 @@ LIB_VMM := api config config_check config_document config_keys console directory
 LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
-LIB_GUEST := channel exec frame message notices vsock
+LIB_GUEST := channel exec file frame message notices vsock
 LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recover result rpc saved settings sink \
-	slot snapshot start state talk teardown verb_attach verb_boot verb_call verb_capture verb_connect \
-	verb_control verb_exec verb_guest verb_notification verb_restore verb_stop vm vm_info
+	slot snapshot start state talk teardown transfer verb_attach verb_boot verb_call verb_capture verb_connect \
+	verb_control verb_exec verb_get verb_guest verb_notification verb_put verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached
 BENCHES := restore capture
@@ -33,7 +33,7 @@ UNIT_TESTS := api base64 buf channel clock config config_check console directory
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with these files beside it and a real Firecracker.
 REAL_SUPPORT := bed guest peer processes
-REAL_TESTS := bad_config bad_snapshot branch capture clones detached exec exec_lies full guest \
+REAL_TESTS := bad_config bad_snapshot branch capture clones detached exec exec_lies file file_lies full guest \
 	host_close keeper late lazy lost machine main notifications race recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := agent restore
@@ -49,9 +49,9 @@ FAKE_TINY := args json methods methods_machine methods_mem reply rpc session tex
 # tests/fake/NAME_test.c: like real, and only with the fake.
 FAKE_TESTS := script versions
 # The real tests that the fake passes as well: it has no huge pages, and needs no KVM.
-FAKE_REAL_TESTS := bad_snapshot capture clones exec_lies guest host_close lazy main notifications
+FAKE_REAL_TESTS := bad_snapshot capture clones exec_lies file_lies guest host_close lazy main notifications
 # The real tests that also run under ThreadSanitizer in `make check`.
-TSAN_REAL_TESTS := exec lazy notifications race
+TSAN_REAL_TESTS := exec file lazy notifications race
 # All but those that mostly wait or run other programs; `make check-all` has them too.
 ASAN_REAL_TESTS = $(filter-out branch late lost recover stop swap,$(REAL_TESTS))
 VALGRIND_REAL_TESTS :=

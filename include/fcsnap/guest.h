@@ -509,6 +509,223 @@ FCSNAP_API int32_t fcsnap_exec_result_truncated(const fcsnap_exec_result *result
  */
 FCSNAP_API void fcsnap_exec_result_free(fcsnap_exec_result *result);
 
+/**
+ * Copy a file to the guest.
+ *
+ * It is written beside its place and moved there when it is whole and on the disk:
+ * there is the old file or the new one, never half of one. What is there already
+ * must be a file. If the call is canceled, or its limit passes, before the last of it
+ * was sent, the guest drops what it has; so it does when the channel ends.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  host_path   A file. Copied.
+ * @param[in]  guest_path  Absolute. Copied.
+ * @param[in]  mode        Of the file in the guest, up to 07777; 0: as on the host.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 Done.
+ * @retval FCSNAP_EINVAL     An argument is NULL, the path in the guest not absolute, the mode out of range,
+ *                           or the file none.
+ * @retval FCSNAP_ENOENT     There is no such file.
+ * @retval FCSNAP_EACCES     It may not be read.
+ * @retval FCSNAP_ESYSTEM    It could not be read.
+ * @retval FCSNAP_ERPC       The guest has no place for it; the text quotes it.
+ * @retval FCSNAP_EFRAME     What the agent answers makes no sense.
+ * @retval FCSNAP_ECONNLOST  The connection ended, by a snapshot for one.
+ * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_put(fcsnap_rpc *rpc, const char *host_path, const char *guest_path,
+                                    uint32_t mode, int64_t timeout_ms);
+
+/**
+ * Begin to copy a file: fcsnap_guest_put() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  host_path   A file. Copied.
+ * @param[in]  guest_path  Absolute. Copied.
+ * @param[in]  mode        Of the file in the guest, up to 07777; 0: as on the host.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   As for fcsnap_guest_put().
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_put_start(fcsnap_rpc *rpc, const char *host_path,
+                                          const char *guest_path, uint32_t mode, int64_t timeout_ms,
+                                          fcsnap_op **out);
+
+/**
+ * Copy a file of a descriptor to the guest: as fcsnap_guest_put().
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  fd          A file, read from its beginning. Borrowed until the call returns.
+ * @param[in]  guest_path  Absolute. Copied.
+ * @param[in]  mode        Of the file in the guest, up to 07777; 0: as on the host.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 Done.
+ * @retval FCSNAP_EINVAL     An argument is NULL, the path in the guest not absolute, the mode out of range,
+ *                           or the file none.
+ * @retval FCSNAP_ESYSTEM    It could not be read.
+ * @retval FCSNAP_ERPC       The guest has no place for it; the text quotes it.
+ * @retval FCSNAP_EFRAME     What the agent answers makes no sense.
+ * @retval FCSNAP_ECONNLOST  The connection ended, by a snapshot for one.
+ * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_put_fd(fcsnap_rpc *rpc, int32_t fd, const char *guest_path,
+                                       uint32_t mode, int64_t timeout_ms);
+
+/**
+ * Begin to copy a file: fcsnap_guest_put_fd() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  fd          A file, read from its beginning. Borrowed until the call returns.
+ * @param[in]  guest_path  Absolute. Copied.
+ * @param[in]  mode        Of the file in the guest, up to 07777; 0: as on the host.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   As for fcsnap_guest_put_fd().
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_put_fd_start(fcsnap_rpc *rpc, int32_t fd, const char *guest_path,
+                                             uint32_t mode, int64_t timeout_ms, fcsnap_op **out);
+
+/**
+ * Copy a file from the guest.
+ *
+ * It is written beside its place and moved there when it is whole and on the disk:
+ * there is the old file or the new one, never half of one. It gets the mode that it
+ * has in the guest, as far as the umask allows and without set-user-id bits. On
+ * failure nothing of it remains.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  guest_path  Absolute. Copied.
+ * @param[in]  host_path   A file, which is replaced, or nothing, which becomes one. Copied.
+ * @param[in]  max_bytes   More is refused; 0 for no limit.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 Done.
+ * @retval FCSNAP_EINVAL     An argument is NULL, the path in the guest not absolute, or the
+ *                           file on the host none.
+ * @retval FCSNAP_ENOENT     Its directory is missing.
+ * @retval FCSNAP_EACCES     It may not be written.
+ * @retval FCSNAP_ENOSPC     No space is left, or the file is over @p max_bytes.
+ * @retval FCSNAP_ESYSTEM    It could not be written.
+ * @retval FCSNAP_ERPC       The guest has no such file, or cannot read it; the text quotes it.
+ * @retval FCSNAP_EFRAME     What the agent answers makes no sense.
+ * @retval FCSNAP_ECONNLOST  The connection ended, by a snapshot for one.
+ * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_get(fcsnap_rpc *rpc, const char *guest_path, const char *host_path,
+                                    uint64_t max_bytes, int64_t timeout_ms);
+
+/**
+ * Begin to copy a file: fcsnap_guest_get() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  guest_path  Absolute. Copied.
+ * @param[in]  host_path   A file, which is replaced, or nothing, which becomes one. Copied.
+ * @param[in]  max_bytes   More is refused; 0 for no limit.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   As for fcsnap_guest_get().
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_get_start(fcsnap_rpc *rpc, const char *guest_path,
+                                          const char *host_path, uint64_t max_bytes,
+                                          int64_t timeout_ms, fcsnap_op **out);
+
+/**
+ * Copy a file from the guest into that of a descriptor, which is empty mostly, a memfd for one.
+ *
+ * On failure, what was written by then remains.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  guest_path  Absolute. Copied.
+ * @param[in]  fd          A file, written from its beginning. Borrowed until the call returns.
+ * @param[in]  max_bytes   More is refused; 0 for no limit.
+ * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
+ *
+ * @retval 0                 Done.
+ * @retval FCSNAP_EINVAL     An argument is NULL, the path in the guest not absolute, or the
+ *                           file on the host none.
+ * @retval FCSNAP_ENOSPC     No space is left, or the file is over @p max_bytes.
+ * @retval FCSNAP_ESYSTEM    It could not be written.
+ * @retval FCSNAP_ERPC       The guest has no such file, or cannot read it; the text quotes it.
+ * @retval FCSNAP_EFRAME     What the agent answers makes no sense.
+ * @retval FCSNAP_ECONNLOST  The connection ended, by a snapshot for one.
+ * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed.
+ * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
+ * @retval FCSNAP_ECLOSED    The host is closed.
+ * @retval FCSNAP_ENOMEM     Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Up to @p timeout_ms.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_get_fd(fcsnap_rpc *rpc, const char *guest_path, int32_t fd,
+                                       uint64_t max_bytes, int64_t timeout_ms);
+
+/**
+ * Begin to copy a file: fcsnap_guest_get_fd() without the wait.
+ *
+ * @param[in]  rpc         A channel. Borrowed.
+ * @param[in]  guest_path  Absolute. Copied.
+ * @param[in]  fd          A file, written from its beginning. Borrowed until the call returns.
+ * @param[in]  max_bytes   More is refused; 0 for no limit.
+ * @param[in]  timeout_ms  Limit for the operation, milliseconds; -1 for none.
+ * @param[out] out         Caller owns; fcsnap_op_free(). NULL on failure.
+ *
+ * @retval 0               It began.
+ * @retval FCSNAP_EINVAL   As for fcsnap_guest_get_fd().
+ * @retval FCSNAP_ECLOSED  The host is closed.
+ * @retval FCSNAP_ENOMEM   Out of memory.
+ * @threadsafe Any thread.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_guest_get_fd_start(fcsnap_rpc *rpc, const char *guest_path, int32_t fd,
+                                             uint64_t max_bytes, int64_t timeout_ms,
+                                             fcsnap_op **out);
+
 #ifdef __cplusplus
 }
 #endif

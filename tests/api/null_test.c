@@ -342,6 +342,18 @@ static void test_guest(void **state)
     REFUSE(fcsnap_guest_info, NULL, 0, NULL);
     REFUSE(fcsnap_guest_info_start, NULL, 0, &op);
     REFUSE(fcsnap_guest_info_start, NULL, 0, NULL);
+    REFUSE(fcsnap_guest_put, NULL, "/a", "/b", 0, 0);
+    REFUSE(fcsnap_guest_put_start, NULL, "/a", "/b", 0, 0, &op);
+    REFUSE(fcsnap_guest_put_start, NULL, "/a", "/b", 0, 0, NULL);
+    REFUSE(fcsnap_guest_put_fd, NULL, 0, "/b", 0, 0);
+    REFUSE(fcsnap_guest_put_fd_start, NULL, 0, "/b", 0, 0, &op);
+    REFUSE(fcsnap_guest_put_fd_start, NULL, 0, "/b", 0, 0, NULL);
+    REFUSE(fcsnap_guest_get, NULL, "/a", "/b", 0, 0);
+    REFUSE(fcsnap_guest_get_start, NULL, "/a", "/b", 0, 0, &op);
+    REFUSE(fcsnap_guest_get_start, NULL, "/a", "/b", 0, 0, NULL);
+    REFUSE(fcsnap_guest_get_fd, NULL, "/a", 0, 0, 0);
+    REFUSE(fcsnap_guest_get_fd_start, NULL, "/a", 0, 0, 0, &op);
+    REFUSE(fcsnap_guest_get_fd_start, NULL, "/a", 0, 0, 0, NULL);
     REFUSE(fcsnap_guest_shutdown, NULL, 0, 0);
     REFUSE(fcsnap_guest_shutdown_start, NULL, 0, 0, &op);
     REFUSE(fcsnap_guest_shutdown_start, NULL, 0, 0, NULL);
@@ -399,6 +411,12 @@ static void test_with_a_vm(void **state)
     REFUSE(fcsnap_guest_exec, rpc, options, 0, &result); /* there is no program */
     REFUSE(fcsnap_guest_exec, rpc, NULL, 0, &result);
     fcsnap_exec_options_free(options);
+    REFUSE(fcsnap_guest_put, rpc, NULL, "/b", 0, 0);
+    REFUSE(fcsnap_guest_put, rpc, "/a", NULL, 0, 0);
+    REFUSE(fcsnap_guest_put, rpc, "/a", "\xff", 0, 0);
+    REFUSE(fcsnap_guest_get, rpc, NULL, "/b", 0, 0);
+    REFUSE(fcsnap_guest_get, rpc, "/a", NULL, 0, 0);
+    REFUSE(fcsnap_guest_get_fd, rpc, "/a", -1, 0, 0);
     fcsnap_rpc_free(rpc);
     CHECK_OK(fcsnap_vm_stop(vm, LIMIT));
     CHECK_OK(fcsnap_vm_wait(vm, LIMIT, NULL));
