@@ -212,6 +212,10 @@ FCSNAP_API int32_t fcsnap_vm_pause_start(fcsnap_vm *vm, int64_t timeout_ms, fcsn
 /**
  * Resume a paused VM.
  *
+ * Firecracker 1.16.0 and 1.16.1 would hear nothing more from vsock then
+ * (https://github.com/firecracker-microvm/firecracker/issues/6074): there, unless
+ * a snapshot was taken since the pause, all vsock connections of the VM are reset.
+ *
  * @param[in] vm          A VM. Borrowed. One that runs goes on; no request is sent then.
  * @param[in] timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
  *

@@ -6,6 +6,28 @@
 /* To write a snapshot takes the longer the more memory there is: 100 MiB/s are slow. */
 enum { PATIENCE_MS = 10000, PATIENCE_MS_PER_MIB = 10 };
 
+/*
+ * A create resets the vsock device before it opens its files, and only so do
+ * some releases listen to it again after a resume. This one ends at the files,
+ * long before the memory, so what is dirty stays so.
+ */
+static int reset_vsock(struct fcsnap_vm *vm, struct fcsnap_op *op)
+{
+    static const struct api_request request = {
+        "PUT", "/snapshot/create",
+        "{\"snapshot_path\":\"none/vmstate\",\"mem_file_path\":\"none/memory\"}"
+    };
+    int rc;
+
+    if (!vm->features.resume_needs_create || !vm->has_vsock || vm->vsock_reset) {
+        return STEP_DONE;
+    }
+    vm_close_channels(vm, "the connection was closed by a resume");
+    rc = vm_exchange(vm, &request, op);
+    vm->vsock_reset = rc == 0;
+    return rc;
+}
+
 int state_set(struct fcsnap_vm *vm, uint32_t state, struct fcsnap_op *op)
 {
     struct api_request request = { "PATCH", "/vm", "{\"state\":\"Paused\"}" };
@@ -19,11 +41,16 @@ int state_set(struct fcsnap_vm *vm, uint32_t state, struct fcsnap_op *op)
         return STEP_DONE;
     }
     if (state == FCSNAP_VM_RUNNING) {
+        rc = reset_vsock(vm, op);
+        if (rc != 0) {
+            return rc;
+        }
         request.body = "{\"state\":\"Resumed\"}";
     }
     rc = vm_call(vm, &request, op);
     if (rc == 0) {
         vm_set_state(vm, state);
+        vm->vsock_reset = false;
     }
     return rc;
 }

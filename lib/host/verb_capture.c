@@ -150,6 +150,7 @@ static int create_step(struct fcsnap_op *op)
         if (rc < 0) {
             return rc;
         }
+        vm->vsock_reset = true;
     }
     request.body = capture->body.data;
     rc = judge_mapped(vm, vm_call(vm, &request, op));

@@ -66,9 +66,11 @@ static int request_step(struct fcsnap_op *op)
 
     if (strcmp(control->method, "GET") != 0) {
         vm->stale = true;
+        vm->vsock_reset = false; /* it may have paused the VM */
     }
     if (vm->stale && strcmp(control->path, "/snapshot/create") == 0) {
         vm->base = BASE_UNKNOWN;
+        vm->vsock_reset = true;
         vm_close_channels(vm, "the connection was closed by a snapshot");
     }
     rc = vm_exchange(vm, &request, op);

@@ -251,6 +251,7 @@ static int publish_step(struct fcsnap_op *op)
     struct fcsnap_vm *vm = restore->start.vm;
 
     vm->base = BASE_SNAPSHOT;
+    vm->vsock_reset = true;
     vm->has_vsock = json_has(restore->snapshot->manifest.config, "vsock");
     vm->mem_mib = restore->snapshot->manifest.mem_size_mib;
     pthread_mutex_lock(&vm->mutex);

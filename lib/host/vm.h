@@ -100,6 +100,7 @@ struct fcsnap_vm {
     bool ending; /* no more requests: it is gone, or left */
     enum dirty_base base;
     bool tracks_dirty;
+    bool vsock_reset; /* by a create, or a load, since it was paused */
     bool has_vsock;
     uint64_t mem_mib;
     struct source *mapped; /* the file that Firecracker maps as memory, or NULL */

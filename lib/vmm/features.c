@@ -67,6 +67,8 @@ int features_of(const char *version, struct features *out)
     out->diff_without_tracking = v >= FIRECRACKER_VERSION(1, 13, 0);
     out->diff_broken_multislot =
         v >= FIRECRACKER_VERSION(1, 14, 0) && v <= FIRECRACKER_VERSION(1, 14, 1);
+    out->resume_needs_create =
+        v >= FIRECRACKER_VERSION(1, 16, 0) && v <= FIRECRACKER_VERSION(1, 16, 1);
     return 0;
 }
 

@@ -15,6 +15,7 @@ struct features {
     bool track_dirty_on_load;   /* the field of a load; before, enable_diff_snapshots */
     bool diff_without_tracking; /* what is resident counts as dirty; wrong if the host swapped */
     bool diff_broken_multislot; /* a Diff of more than one memory slot is corrupt */
+    bool resume_needs_create;   /* else it hears nothing more from vsock (its issue 6074) */
 };
 
 #define FIRECRACKER_VERSION(major, minor, patch)                                                   \

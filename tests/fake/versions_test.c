@@ -118,7 +118,7 @@ static void test_load_fields(void **state)
     }
 }
 
-/* Silent after a resume without a snapshot: two releases. */
+/* Two releases are silent after a resume without a snapshot, unless their vsock is reset before. */
 static void test_bare_resume(void **state)
 {
     (void)state;
@@ -126,17 +126,22 @@ static void test_bare_resume(void **state)
         bool silent = strncmp(releases[i], "1.16.", 5) == 0;
         fcsnap_rpc *rpc;
         fcsnap_vm *vm;
+        int32_t status;
 
         fake_be(releases[i], NULL);
         vm = boot(GUEST_MIB);
         fcsnap_rpc_free(talk(vm));
         CHECK_OK(fcsnap_vm_pause(vm, LIMIT));
         CHECK_OK(fcsnap_vm_resume(vm, LIMIT));
+        fcsnap_rpc_free(talk(vm));
+        CHECK_OK(fcsnap_vm_pause(vm, LIMIT));
+        CHECK_OK(
+            fcsnap_vm_api(vm, "PATCH", "/vm", "{\"state\":\"Resumed\"}", LIMIT, &status, NULL));
         if (silent) {
             CHECK_ERR(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, 200, &rpc), FCSNAP_ETIMEDOUT, "200 ms");
-            fcsnap_snapshot_free(capture(vm));
+        } else {
+            fcsnap_rpc_free(talk(vm));
         }
-        fcsnap_rpc_free(talk(vm));
         stop(vm);
     }
 }

@@ -125,7 +125,6 @@ static void expect_next_whole(fcsnap_vm *vm)
     await_turn(vm);
     bed_expect(1);
     bed_expect_snapshots(0);
-    hear_again(vm);
     mark(vm, 1, 1);
     snapshot = capture(vm);
     expect_parts(vm, (int[]){ 0, 1, 0, 0 });

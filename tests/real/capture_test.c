@@ -39,6 +39,29 @@ static void expect_undone(fcsnap_vm *vm)
     fcsnap_snapshot_free(snapshot);
 }
 
+/* What a resume may ask of Firecracker takes nothing from what is dirty. */
+static void test_after_a_resume(void **state)
+{
+    fcsnap_vm *vm = boot_filled();
+    fcsnap_snapshot *snapshot;
+    char *timings;
+
+    (void)state;
+    CHECK_OK(fcsnap_vm_pause(vm, LIMIT));
+    CHECK_OK(fcsnap_vm_resume(vm, LIMIT));
+    fill(vm, PAGES(8), PAGES(8), SEED + 1);
+    snapshot = capture(vm);
+    CHECK_OK(fcsnap_vm_timings(vm, &timings));
+    assert_string_equal(string_in(timings, "capture.kind"), "diff");
+    fcsnap_free(timings);
+    stop(vm);
+    vm = restore(snapshot, FCSNAP_MEMORY_FILE);
+    expect_filled(vm, 0, PAGES(8), SEED);
+    expect_filled(vm, PAGES(8), PAGES(8), SEED + 1);
+    stop(vm);
+    fcsnap_snapshot_free(snapshot);
+}
+
 /* The limit passes just before it gets its name, and just after. */
 static void test_late(void **state)
 {
@@ -226,13 +249,10 @@ static void test_upgraded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BED_TEST(test_late),
-        BED_TEST(test_late_error),
-        BED_TEST(test_canceled),
-        BED_TEST(test_not_opened),
-        BED_TEST(test_killed_while_sealed),
-        BED_TEST(test_drives_of_clone),
-        BED_TEST(test_upgraded),
+        BED_TEST(test_after_a_resume),  BED_TEST(test_late),
+        BED_TEST(test_late_error),      BED_TEST(test_canceled),
+        BED_TEST(test_not_opened),      BED_TEST(test_killed_while_sealed),
+        BED_TEST(test_drives_of_clone), BED_TEST(test_upgraded),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);

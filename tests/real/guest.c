@@ -72,28 +72,6 @@ void stop(fcsnap_vm *vm)
     fcsnap_vm_free(vm);
 }
 
-bool goes_silent(fcsnap_vm *vm)
-{
-    const char *release;
-    char *info;
-
-    CHECK_OK(fcsnap_vm_info(vm, &info));
-    release = string_in(info, "firecracker");
-    fcsnap_free(info);
-    return strcmp(release, "1.16.0") == 0 || strcmp(release, "1.16.1") == 0;
-}
-
-void hear_again(fcsnap_vm *vm)
-{
-    fcsnap_snapshot *snapshot;
-
-    if (goes_silent(vm)) {
-        snapshot = capture(vm);
-        CHECK_OK(fcsnap_snapshot_delete(snapshot));
-        fcsnap_snapshot_free(snapshot);
-    }
-}
-
 fcsnap_rpc *talk(fcsnap_vm *vm)
 {
     fcsnap_rpc *rpc;

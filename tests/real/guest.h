@@ -17,12 +17,6 @@ fcsnap_restore_options *options_of(uint32_t memory);
 fcsnap_vm *restore(fcsnap_snapshot *snapshot, uint32_t memory);
 void stop(fcsnap_vm *vm); /* and free it */
 
-/*
- * After a resume without a snapshot the guest hears nothing more on Firecracker
- * 1.16.0 and 1.16.1, until a snapshot is taken: there hear_again() takes one.
- */
-bool goes_silent(fcsnap_vm *vm);
-void hear_again(fcsnap_vm *vm);
 /* Wait until what a late call undoes behind its caller is done. */
 void await_turn(fcsnap_vm *vm);
 

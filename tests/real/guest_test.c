@@ -300,24 +300,41 @@ static void test_channel_over_snapshot(void **state)
     fcsnap_snapshot_free(snapshot);
 }
 
+/* Firecracker 1.16.0 and 1.16.1 must have their vsock device reset before a resume. */
+static bool resume_cuts(fcsnap_vm *vm)
+{
+    const char *release;
+    char *info;
+
+    CHECK_OK(fcsnap_vm_info(vm, &info));
+    release = string_in(info, "firecracker");
+    fcsnap_free(info);
+    return strcmp(release, "1.16.0") == 0 || strcmp(release, "1.16.1") == 0;
+}
+
 static void test_paused_guest(void **state)
 {
     fcsnap_vm *vm = boot(GUEST_MIB);
     fcsnap_rpc *rpc = talk(vm);
     fcsnap_rpc *other;
+    int32_t status;
 
     (void)state;
     CHECK_OK(fcsnap_vm_pause(vm, LIMIT));
     CHECK_ERR(fcsnap_rpc_call(rpc, "ping", NULL, 100, NULL), FCSNAP_ETIMEDOUT, "100 ms");
     CHECK_ERR(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, LIMIT, &other), FCSNAP_ESTATE, "paused");
     CHECK_OK(fcsnap_vm_resume(vm, LIMIT));
-    if (goes_silent(vm)) {
-        CHECK_ERR(fcsnap_rpc_call(rpc, "ping", NULL, 300, NULL), FCSNAP_ETIMEDOUT, "300 ms");
-        hear_again(vm);
-        fcsnap_rpc_free(rpc);
-        rpc = talk(vm);
+    if (resume_cuts(vm)) {
+        CHECK_ERR(fcsnap_rpc_call(rpc, "ping", NULL, LIMIT, NULL), FCSNAP_ECONNLOST, "a resume");
+    } else {
+        CHECK_OK(fcsnap_rpc_call(rpc, "ping", NULL, LIMIT, NULL));
     }
-    CHECK_OK(fcsnap_rpc_call(rpc, "ping", NULL, LIMIT, NULL));
+    fcsnap_rpc_free(rpc);
+    /* Also by the raw API, and again. */
+    CHECK_OK(fcsnap_vm_api(vm, "PATCH", "/vm", "{\"state\":\"Paused\"}", LIMIT, &status, NULL));
+    assert_int_equal(status, 204);
+    CHECK_OK(fcsnap_vm_resume(vm, LIMIT));
+    rpc = talk(vm);
     fcsnap_rpc_free(rpc);
     stop(vm);
 }

@@ -50,7 +50,6 @@ static void expect_next_whole(fcsnap_vm *vm, uint64_t pages)
     expect_state(vm, FCSNAP_VM_RUNNING);
     bed_expect(1);
     bed_expect_snapshots(0);
-    hear_again(vm);
     expect_filled(vm, 0, pages, SEED);
     snapshot = capture(vm);
     clone = restore(snapshot, FCSNAP_MEMORY_LAZY);
@@ -167,7 +166,6 @@ static void test_pause_and_resume(void **state)
 
     (void)state;
     check_late_state(vm, FCSNAP_VM_RUNNING, fcsnap_vm_pause);
-    hear_again(vm);
     expect_filled(vm, 0, PAGES(8), SEED);
     CHECK_OK(fcsnap_vm_pause(vm, LIMIT));
     check_late_state(vm, FCSNAP_VM_PAUSED, fcsnap_vm_resume);

@@ -346,7 +346,6 @@ static void check_after_capture_error(fcsnap_vm *vm, const char *place)
     bed_expect_snapshots(0);
     CHECK_OK(fcsnap_vm_state(vm, &now));
     assert_int_equal(now, FCSNAP_VM_RUNNING);
-    hear_again(vm);
     expect_filled(vm, 0, PAGES(8), SEED);
 
     snapshot = capture(vm);
@@ -398,7 +397,6 @@ static void test_errors_of_control(void **state)
     failpoint_clear();
     CHECK_OK(fcsnap_vm_pause(vm, LIMIT));
     CHECK_OK(fcsnap_vm_resume(vm, LIMIT));
-    hear_again(vm);
     expect_filled(vm, 0, PAGES(8), SEED);
     stop(vm);
 }
