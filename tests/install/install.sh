@@ -25,16 +25,18 @@ listing() {
 
 # Files that are not ours, next to where ours go; and files like ours, outside.
 decoys() {
-    mkdir -p "$1/bin" "$1/include" "$1/lib/pkgconfig"
+    mkdir -p "$1/bin" "$1/include" "$1/lib/pkgconfig" "$1/share/man/man7"
     echo other >"$1/bin/other"
     echo other >"$1/include/other.h"
     echo other >"$1/lib/libother.so"
     echo other >"$1/lib/pkgconfig/other.pc"
+    echo other >"$1/share/man/man7/other.7"
 }
 decoys "$root"
 decoys "$prefix"
 mkdir "$prefix/include/fcsnap"
-for file in include/fcsnap.h include/fcsnap/error.h bin/fcsnap-fake bin/fcsnap-agent bin/fcsnap-keeper lib/libfcsnap.so.1 lib/libfcsnap.a lib/pkgconfig/fcsnap.pc; do
+for file in include/fcsnap.h include/fcsnap/error.h bin/fcsnap-fake bin/fcsnap-agent bin/fcsnap-keeper lib/libfcsnap.so.1 lib/libfcsnap.a lib/pkgconfig/fcsnap.pc \
+    share/man/man7/fcsnap-rpc.7; do
     echo older >"$prefix/$file"
 done
 before=$(listing "$root")

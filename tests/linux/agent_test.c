@@ -187,26 +187,76 @@ static void test_clones(void **state)
     fcsnap_snapshot_free(snapshot);
 }
 
-/* Firecracker ends by itself, and the caller has had its answer. */
-static void test_shutdown(void **state)
+/* --- What the library does with it ------------------------------------------------ */
+
+static void run_there(fcsnap_rpc *rpc, const char *command, const char *expected)
+{
+    fcsnap_exec_options *options;
+    fcsnap_exec_result *result;
+
+    CHECK_OK(fcsnap_exec_options_new(&options));
+    CHECK_OK(fcsnap_exec_options_add_arg(options, "busybox"));
+    CHECK_OK(fcsnap_exec_options_add_arg(options, "sh"));
+    CHECK_OK(fcsnap_exec_options_add_arg(options, "-c"));
+    CHECK_OK(fcsnap_exec_options_add_arg(options, command));
+    CHECK_OK(fcsnap_exec_options_set_stdin(options, "input", 5));
+    CHECK_OK(fcsnap_guest_exec(rpc, options, SOON, &result));
+    assert_string_equal(fcsnap_exec_result_output(result, FCSNAP_STDOUT, NULL), expected);
+    assert_int_equal(fcsnap_exec_result_exit_code(result), 3);
+    fcsnap_exec_result_free(result);
+    fcsnap_exec_options_free(options);
+}
+
+static void copy_and_back(fcsnap_rpc *rpc)
+{
+    enum { SIZE = 1000 * 1000 };
+    char path[2][300];
+    char *data[2];
+    int fd;
+
+    for (int i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof(path[i]), "%s/file%d", bed.dir, i);
+        data[i] = calloc(1, SIZE);
+        assert_non_null(data[i]);
+    }
+    for (int i = 0; i < SIZE; i++) {
+        data[0][i] = (char)(i * i / 7);
+    }
+    write_file(path[0], data[0], SIZE, 0600);
+    CHECK_OK(fcsnap_guest_put(rpc, path[0], "/file", 0, SOON));
+    CHECK_OK(fcsnap_guest_get(rpc, "/file", path[1], SIZE, SOON));
+    fd = open(path[1], O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, data[1], SIZE), SIZE);
+    fs_close(&fd);
+    assert_memory_equal(data[0], data[1], SIZE);
+    for (int i = 0; i < 2; i++) {
+        unlink(path[i]);
+        free(data[i]);
+    }
+}
+
+/* In the end Firecracker exits by itself. */
+static void test_guest_calls(void **state)
 {
     fcsnap_vm *vm = boot_linux();
     fcsnap_rpc *rpc = talk(vm);
     int32_t exit_code;
 
     (void)state;
-    tell(rpc, "shutdown", "{}");
-    CHECK_OK(fcsnap_vm_wait(vm, SOON, &exit_code));
+    run_there(rpc, "busybox cat; busybox hostname; exit 3", "input(none)\n");
+    copy_and_back(rpc);
+    CHECK_OK(fcsnap_guest_shutdown(rpc, 500, SOON));
+    CHECK_OK(fcsnap_vm_wait(vm, 0, &exit_code));
     assert_int_equal(exit_code, 0);
     fcsnap_rpc_free(rpc);
-    stop(vm);
+    fcsnap_vm_free(vm);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         BED_TEST(test_clones),
-        BED_TEST(test_shutdown),
+        BED_TEST(test_guest_calls),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);

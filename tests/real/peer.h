@@ -32,15 +32,17 @@ uint64_t peer_hear_request(const struct peer *peer, const char *method);
 /* The library closed its end. */
 void peer_hear_end(const struct peer *peer);
 
-/* fcsnap-agent is the agent, in a process of its own. */
+/* A program is the agent, in a process of its own: fcsnap-agent, or these words and the socket. */
 struct agent {
     struct peer peer; /* of it the VM and the channel */
     char dir[256];
     pid_t pid;
+    bool is_script; /* which does not end by itself */
     pthread_t relay;
 };
 
 void agent_open(struct agent *agent);
+void agent_open_program(struct agent *agent, const char *interpreter, const char *script);
 void agent_close(struct agent *agent);
 
 #endif
