@@ -7,7 +7,7 @@
 
 # --- What is built: every file is named here ---------------------------------
 
-HEADERS := config error event guest host op rpc snapshot version vm
+HEADERS := config error event guest host op rpc snapshot version vm vsock
 
 LIB_BASE := base64 buf clock error event failpoint fs fswatch id json json_print json_scan log op packet \
 	reactor sock spawn sweep thread timer utf8 version worker
@@ -16,10 +16,11 @@ LIB_VMM := api config config_check config_document config_keys console directory
 LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
-LIB_GUEST := channel exec file frame message notices vsock
+LIB_GUEST := channel dial exec file frame message notices vsock
 LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recover result rpc saved settings sink \
 	slot snapshot start state talk teardown transfer verb_attach verb_boot verb_call verb_capture verb_connect \
-	verb_control verb_exec verb_get verb_guest verb_notification verb_put verb_restore verb_stop vm vm_info
+	verb_control verb_exec verb_get verb_guest verb_listen verb_notification verb_put verb_restore verb_stop verb_vsock \
+	vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached
 # These boot a Linux guest, so they run in check-linux: KERNEL INITRD PROGRAM...
@@ -37,7 +38,7 @@ API_TESTS := errors host host_recover null op
 REAL_SUPPORT := bed guest peer processes
 REAL_TESTS := bad_config bad_snapshot branch capture clones detached exec exec_lies file file_lies full guest \
 	host_close keeper late lazy lost machine main notifications own_agent race \
-	recover stop swap user
+	recover stop swap user vsock
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := agent restore
 LINUX_EXAMPLES := snapshot_restore
@@ -52,7 +53,7 @@ FAKE_TINY := args json methods methods_machine methods_mem reply rpc session tex
 # tests/fake/NAME_test.c: like real, and only with the fake.
 FAKE_TESTS := script versions
 # The real tests that the fake passes as well: it has no huge pages, and needs no KVM.
-FAKE_REAL_TESTS := bad_snapshot capture clones exec_lies file_lies guest host_close lazy main notifications
+FAKE_REAL_TESTS := bad_snapshot capture clones exec_lies file_lies guest host_close lazy main notifications vsock
 # The real tests that also run under ThreadSanitizer in `make check`.
 TSAN_REAL_TESTS := exec file lazy notifications race
 # All but those that mostly wait or run other programs; `make check-all` has them too.
@@ -242,12 +243,13 @@ $B/bench/%: $B/tests/bench/%.o $B/tests/bench/floor.o $(STATIC)
 	$(call say,LD,$@)
 	$(Q)$(CC) $^ -o $@ $(BUILD_LDFLAGS) $(PKG_LIBS)
 
-# The agent is the guest's init, and busybox what that runs.
-$(LINUX_INITRD): build/plain/fcsnap-agent $(LINUX_KERNEL)/vmlinux
+# The agent is the guest's init, and what that runs is busybox and a service of our own.
+$(LINUX_INITRD): build/plain/fcsnap-agent tests/linux/echo.c $(LINUX_KERNEL)/vmlinux
 	@rm -rf $@.d && mkdir -p $@.d/dev $@.d/bin
 	$(call say,LD,$@)
 	$(Q)strip -o $@.d/init $<
 	$(Q)cp /bin/busybox $@.d/bin
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Os -s -static $(WARNINGS) tests/linux/echo.c -o $@.d/bin/vsock-echo
 	$(Q)cp -r $(LINUX_KERNEL)/modules/guest $@.d/modules
 	$(Q)cd $@.d && find . | cpio --quiet -o -H newc > ../$(@F)
 

@@ -13,5 +13,6 @@
 #include <fcsnap/snapshot.h>
 #include <fcsnap/version.h>
 #include <fcsnap/vm.h>
+#include <fcsnap/vsock.h>
 
 #endif

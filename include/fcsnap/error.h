@@ -55,6 +55,7 @@
     X(FCSNAP_ERPC, -61, "the guest answered with an error")                                        \
     X(FCSNAP_EFRAME, -62, "the guest broke the framing of RPC")                                    \
     X(FCSNAP_ECONNLOST, -63, "the connection to the guest was lost")                               \
+    X(FCSNAP_EREFUSED, -64, "the guest refused the connection")                                    \
     X(FCSNAP_ESNAPSHOT, -70, "the snapshot is malformed")                                          \
     X(FCSNAP_ECORRUPT, -71, "the snapshot is damaged")                                             \
     X(FCSNAP_EINCOMPATIBLE, -72, "the snapshot cannot be restored like this")                      \

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -67,4 +68,29 @@ int sock_connect_at(int dir_fd, const char *name, int type, int *out)
         fs_close(out);
     }
     return rc;
+}
+
+bool sock_is_dead(int dir_fd, const char *name)
+{
+    struct sockaddr_un address;
+    bool dead = false;
+    int fd;
+
+    if (make(dir_fd, name, SOCK_DGRAM, &address, &fd) < 0) {
+        return false;
+    }
+    /* One that lives has another type, which is found out before anything is queued there. */
+    dead = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED;
+    fs_close(&fd);
+    return dead;
+}
+
+int sock_set_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) {
+        return err_sys(errno, "a socket's flags");
+    }
+    return 0;
 }

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 /*
  * UNIX sockets named from a directory descriptor, of type SOCK_STREAM or
  * SOCK_SEQPACKET. The path goes through /proc/self/fd, so the directory's own
@@ -18,5 +20,11 @@ int sock_listen_at(int dir_fd, const char *name, int type, int *out) MUST_CHECK;
  * ERR_REFUSED (nobody listens, or the backlog is full).
  */
 int sock_connect_at(int dir_fd, const char *name, int type, int *out) MUST_CHECK;
+
+/* True if a socket has this name, and nobody listens there any more; nobody is disturbed. */
+bool sock_is_dead(int dir_fd, const char *name);
+
+/* As programs expect it of a socket that they are given. */
+int sock_set_blocking(int fd) MUST_CHECK;
 
 #endif

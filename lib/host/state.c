@@ -22,6 +22,7 @@ static int reset_vsock(struct fcsnap_vm *vm, struct fcsnap_op *op)
     if (!vm->features.resume_needs_create || !vm->has_vsock || vm->vsock_reset) {
         return STEP_DONE;
     }
+    vm_expect_reset(vm);
     vm_close_channels(vm, "the connection was closed by a resume");
     rc = vm_exchange(vm, &request, op);
     vm->vsock_reset = rc == 0;

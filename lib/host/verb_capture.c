@@ -146,6 +146,8 @@ static int create_step(struct fcsnap_op *op)
         capture->diff = diff_is_whole(vm);
         /* Until the snapshot has its name nobody knows what the dirty log counts from. */
         vm->base = BASE_UNKNOWN;
+        vm_expect_reset(vm);
+        vm_wake(vm);
         rc = make_body(capture);
         if (rc < 0) {
             return rc;

@@ -71,6 +71,7 @@ static int request_step(struct fcsnap_op *op)
     if (vm->stale && strcmp(control->path, "/snapshot/create") == 0) {
         vm->base = BASE_UNKNOWN;
         vm->vsock_reset = true;
+        vm_expect_reset(vm); /* each time until it is answered: it may come at any moment */
         vm_close_channels(vm, "the connection was closed by a snapshot");
     }
     rc = vm_exchange(vm, &request, op);

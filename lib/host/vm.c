@@ -234,6 +234,7 @@ int vm_new(struct fcsnap_host *host, struct fcsnap_vm **out)
     vm->began_ns = clock_ns();
     vm->event.number = host_next_number(host);
     vm->counts = &vm->own_counts;
+    vm->resets = 1;
     kept_init(vm);
     vm->pager_task.run = pager_told;
     vm->observer = (struct session_observer){ .connected = memory_connected,
@@ -267,6 +268,11 @@ void vm_unref(struct fcsnap_vm *vm)
     free(vm->shown_config);
     host_unref(vm->host);
     free(vm);
+}
+
+void vm_expect_reset(struct fcsnap_vm *vm)
+{
+    vm->resets++;
 }
 
 /* From here on something of it may lie outside our memory: its own reference. */

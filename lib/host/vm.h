@@ -102,6 +102,8 @@ struct fcsnap_vm {
     bool tracks_dirty;
     bool vsock_reset; /* by a create, or a load, since it was paused */
     bool has_vsock;
+    unsigned long resets;  /* of vsock, that the guest was or will be told of; one to begin with */
+    unsigned long settled; /* the last of them that it has taken for certain */
     uint64_t mem_mib;
     struct source *mapped; /* the file that Firecracker maps as memory, or NULL */
 
@@ -193,6 +195,9 @@ void vm_unwatch(struct vm_watcher *watcher);
 /* The verb slot: STEP_WAIT until it is this operation's turn. Of the reactor. */
 int slot_take(struct fcsnap_vm *vm, struct fcsnap_op *op) MUST_CHECK;
 void slot_leave(struct fcsnap_vm *vm, struct fcsnap_op *op);
+
+/* Firecracker may tell the guest that all its connections are gone. Of the reactor. */
+void vm_expect_reset(struct fcsnap_vm *vm);
 
 /* Close all RPC channels: their connections are about to be reset. */
 void vm_close_channels(struct fcsnap_vm *vm, const char *why);

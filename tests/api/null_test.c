@@ -359,6 +359,26 @@ static void test_guest(void **state)
     REFUSE(fcsnap_guest_shutdown_start, NULL, 0, 0, NULL);
 }
 
+static void test_vsock(void **state)
+{
+    fcsnap_op *op = (fcsnap_op *)1;
+    int32_t fd = 1;
+
+    (void)state;
+    REFUSE(fcsnap_vsock_connect, NULL, 52, 0, 0, &fd);
+    assert_int_equal(fd, -1);
+    REFUSE(fcsnap_vsock_connect, NULL, 52, 0, 0, NULL);
+    REFUSE(fcsnap_vsock_connect_start, NULL, 52, 0, 0, &op);
+    assert_null(op);
+    REFUSE(fcsnap_vsock_connect_start, NULL, 52, 0, 0, NULL);
+    REFUSE(fcsnap_op_take_fd, NULL, &fd);
+    REFUSE(fcsnap_op_take_fd, NULL, NULL);
+    fd = 1;
+    REFUSE(fcsnap_vsock_listen, NULL, 52, &fd);
+    assert_int_equal(fd, -1);
+    REFUSE(fcsnap_vsock_listen, NULL, 52, NULL);
+}
+
 /* The same where the object is there and something else is missing. */
 static void test_with_a_vm(void **state)
 {
@@ -393,6 +413,15 @@ static void test_with_a_vm(void **state)
     REFUSE(fcsnap_rpc_open, vm, 0, 0, &rpc);
     REFUSE(fcsnap_rpc_open, vm, UINT32_MAX, 0, &rpc);
     REFUSE(fcsnap_rpc_open_start, vm, 52, 0, NULL);
+    REFUSE(fcsnap_vsock_connect, vm, 0, 0, 0, &number);
+    REFUSE(fcsnap_vsock_connect, vm, UINT32_MAX, 0, 0, &number);
+    REFUSE(fcsnap_vsock_connect, vm, 52, 2, 0, &number);
+    REFUSE(fcsnap_vsock_connect, vm, 52, 0, 0, NULL);
+    REFUSE(fcsnap_vsock_connect_start, vm, 52, 2, 0, &op);
+    REFUSE(fcsnap_vsock_connect_start, vm, 52, 0, 0, NULL);
+    REFUSE(fcsnap_vsock_listen, vm, 0, &number);
+    REFUSE(fcsnap_vsock_listen, vm, UINT32_MAX, &number);
+    REFUSE(fcsnap_vsock_listen, vm, 52, NULL);
     CHECK_OK(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, LIMIT, &rpc));
     REFUSE(fcsnap_rpc_call, rpc, NULL, NULL, 0, &text);
     REFUSE(fcsnap_rpc_call, rpc, "ping", "1", 0, &text);
@@ -426,12 +455,12 @@ static void test_with_a_vm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config),    cmocka_unit_test(test_host),
-        cmocka_unit_test(test_op),        cmocka_unit_test(test_start_of_a_vm),
-        cmocka_unit_test(test_vm),        cmocka_unit_test(test_snapshot),
-        cmocka_unit_test(test_rpc),       cmocka_unit_test(test_restore_options),
-        cmocka_unit_test(test_exec),      cmocka_unit_test(test_guest),
-        cmocka_unit_test(test_with_a_vm),
+        cmocka_unit_test(test_config), cmocka_unit_test(test_host),
+        cmocka_unit_test(test_op),     cmocka_unit_test(test_start_of_a_vm),
+        cmocka_unit_test(test_vm),     cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_rpc),    cmocka_unit_test(test_restore_options),
+        cmocka_unit_test(test_exec),   cmocka_unit_test(test_guest),
+        cmocka_unit_test(test_vsock),  cmocka_unit_test(test_with_a_vm),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -275,6 +275,7 @@ static void test_no_vsock_device(void **state)
     fcsnap_host *host;
     fcsnap_rpc *rpc;
     fcsnap_vm *vm;
+    int32_t fd;
 
     (void)state;
     NEED_VM();
@@ -284,6 +285,8 @@ static void test_no_vsock_device(void **state)
     CHECK_OK(fcsnap_vm_boot(host, config, LIMIT, &vm));
     fcsnap_config_free(config);
     CHECK_ERR(fcsnap_rpc_open(vm, FCSNAP_RPC_PORT, -1, &rpc), FCSNAP_ESTATE, "no vsock device");
+    CHECK_ERR(fcsnap_vsock_connect(vm, 52, 0, -1, &fd), FCSNAP_ESTATE, "no vsock device");
+    CHECK_ERR(fcsnap_vsock_listen(vm, 52, &fd), FCSNAP_ESTATE, "no vsock device");
     stop(vm);
     end_host(host);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenes.h"
 
+#include <unistd.h>
+
 static int run_boot(void)
 {
     fcsnap_config *config = tiny_config(GUEST_MIB, NULL);
@@ -95,6 +97,21 @@ static int run_call(void)
     return touch(stage.vm);
 }
 
+static int run_vsock(void)
+{
+    int32_t fd;
+    int rc = fcsnap_vsock_connect(stage.vm, FCSNAP_RPC_PORT, 0, stage.deadline, &fd);
+
+    if (rc == 0) {
+        close(fd);
+        rc = fcsnap_vsock_listen(stage.vm, 1, &fd);
+    }
+    if (rc == 0) {
+        close(fd);
+    }
+    return rc;
+}
+
 static int run_open(void)
 {
     const char *id = fcsnap_snapshot_id(stage.snapshot);
@@ -176,6 +193,7 @@ const struct scene scenes[SCENES] = {
     { "capture", run_capture, CAPTURES, NULL },
     { "control", run_control, OF_STAGE, NULL },
     { "connect", run_call, OF_STAGE, NULL },
+    { "vsock", run_vsock, OF_STAGE, NULL },
     { "open", run_open, OF_ITS_OWN, NULL },
     { "delete", run_delete, OF_ITS_OWN, make_snapshot },
     { "host", run_host, OF_ITS_OWN, NULL },

@@ -5,7 +5,7 @@
 
 #include "inject.h"
 
-enum { SCENES = 13 };
+enum { SCENES = 14 };
 
 extern const struct scene scenes[SCENES];
 

@@ -6,15 +6,12 @@
  */
 #include "real/support.h"
 
-#include "base/fs.h"
-#include "base/sock.h"
-
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 /* What a clock may be wrong by, besides the time that the call took. */
 enum { GUEST_MIB = 128, CLONES = 2, CLOCK_MS = 10, SOON = 20000 };
@@ -62,20 +59,15 @@ static uint64_t info_number(fcsnap_rpc *rpc, const char *name)
 
 /* --- The guest calls ---------------------------------------------------------- */
 
-/* Who listens beside the VM's socket is called, after each restore anew. */
+/* Who listens is called, after each restore anew. */
 static void check_dialed(fcsnap_vm *vm)
 {
-    char path[400];
     uint32_t size;
     char hello[1024];
-    int dir_fd;
-    int listener;
+    int32_t listener;
     int fd;
 
-    snprintf(path, sizeof(path), "%s/vm/%s", bed.dir, fcsnap_vm_id(vm));
-    dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(dir_fd >= 0);
-    CHECK_OK(sock_listen_at(dir_fd, "v.sock_5300", SOCK_STREAM, &listener));
+    CHECK_OK(fcsnap_vsock_listen(vm, 5300, &listener));
     assert_int_equal(poll(&(struct pollfd){ .fd = listener, .events = POLLIN }, 1, SOON), 1);
     fd = accept(listener, NULL, NULL);
     assert_true(fd >= 0);
@@ -85,9 +77,8 @@ static void check_dialed(fcsnap_vm *vm)
     assert_int_equal(recv(fd, hello, size, MSG_WAITALL), size);
     hello[size] = '\0';
     assert_string_equal(string_in(hello, "params.agent"), "linux");
-    fs_close(&fd);
-    fs_close(&listener);
-    fs_close(&dir_fd);
+    close(fd);
+    close(listener);
 }
 
 /* --- A clone becomes its own ---------------------------------------------------- */

@@ -79,6 +79,25 @@ static void test_refusals(void **state)
     CHECK_NO_LEAK(guard);
 }
 
+/* Whether one lives is found out without a connection that it would have to accept. */
+static void test_dead(void **state)
+{
+    struct check_guard guard = check_guard();
+    int listener;
+
+    (void)state;
+    assert_false(sock_is_dead(dir_fd, "none"));
+    CHECK_OK(sock_listen_at(dir_fd, "s", SOCK_STREAM, &listener));
+    assert_false(sock_is_dead(dir_fd, "s"));
+    assert_int_equal(poll(&(struct pollfd){ .fd = listener, .events = POLLIN }, 1, 0), 0);
+    CHECK_OK(sock_set_blocking(listener));
+    assert_int_equal(fcntl(listener, F_GETFL) & O_NONBLOCK, 0);
+    close(listener);
+    assert_true(sock_is_dead(dir_fd, "s"));
+    CHECK_ERR(sock_set_blocking(-1), FCSNAP_ESYSTEM, "flags");
+    CHECK_NO_LEAK(guard);
+}
+
 static void test_name_too_long(void **state)
 {
     char name[200];
@@ -99,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_connect),
         TEST(test_refusals),
+        TEST(test_dead),
         TEST(test_name_too_long),
     };
 
