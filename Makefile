@@ -22,7 +22,7 @@ LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recov
 	verb_control verb_exec verb_get verb_guest verb_listen verb_notification verb_put verb_restore verb_stop verb_vsock \
 	vm vm_info
 
-EXAMPLES := boot snapshot_restore lazy_restore rpc_echo event_loop detached
+EXAMPLES := boot snapshot_restore lazy_restore rpc_echo vsock_echo event_loop detached
 # These boot a Linux guest, so they run in check-linux: KERNEL INITRD PROGRAM...
 GUEST_EXAMPLES := guest_exec
 BENCHES := restore capture
