@@ -2,6 +2,7 @@
 /* Programs that the agent runs, on this host: what goes in and out, and how they end. */
 #include "support.h"
 
+#include "base/failpoint.h"
 #include "peer.h"
 
 #include <fcntl.h>
@@ -487,6 +488,42 @@ static void test_descriptor_that_is_none(void **state)
               "descriptor 1000000");
 }
 
+static void await_no_process(void)
+{
+    int64_t until = now_ms() + LIMIT;
+    uint64_t left = 1;
+
+    while (left > 0 && now_ms() < until) {
+        char *info;
+
+        CHECK_OK(fcsnap_guest_info(agent.peer.rpc, LIMIT, &info));
+        left = number_in(info, "processes");
+        fcsnap_free(info);
+    }
+    assert_int_equal(left, 0);
+}
+
+/* Whatever fails on this side, the program is killed, and the channel goes on. */
+static void test_each_step_fails(void **state)
+{
+    static const char *const places[] = { "exec.start=error@1", "exec.number=error@1",
+                                          "exec.run=error@1", "channel.send=error@1",
+                                          "channel.send=error@2" };
+    char *data = make_data(MIB);
+    fcsnap_exec_result *result;
+
+    (void)state;
+    WORDS("cat", "-", "/dev/zero");
+    CHECK_OK(fcsnap_exec_options_set_stdin(options, data, MIB));
+    free(data);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        CHECK_OK(failpoint_set(places[i]));
+        CHECK_ERR(fcsnap_guest_exec(agent.peer.rpc, options, LIMIT, &result), FCSNAP_ESYSTEM, "");
+        failpoint_clear();
+        await_no_process();
+    }
+}
+
 /* --- Many ---------------------------------------------------------------------------------- */
 
 static void test_many_at_once(void **state)
@@ -545,6 +582,7 @@ int main(void)
         TEST(test_reader_goes_away),
         TEST(test_reader_does_not_read),
         TEST(test_descriptor_that_is_none),
+        TEST(test_each_step_fails),
         TEST(test_many_at_once),
     };
 

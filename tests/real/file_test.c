@@ -2,6 +2,7 @@
 /* Files to the agent and from it, on this host: whole, or nothing on either side. */
 #include "support.h"
 
+#include "base/failpoint.h"
 #include "peer.h"
 
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include <xxhash.h>
 
 /* Of the library's and of the agent's pieces, and what is no multiple of them. */
-enum { PIECE = 384 * 1024, BIG = 32 * 1024 * 1024 + 5, SHORT = 100 };
+enum { PIECE = 384 * 1024, BIG = 16 * 1024 * 1024 + 5, SHORT = 100 };
 
 static struct agent agent;
 static char here[256];
@@ -206,7 +207,7 @@ static void test_replaced(void **state)
 
 static void test_many_at_once(void **state)
 {
-    enum { FILES = 12 };
+    enum { FILES = 6 };
     fcsnap_op *ops[2 * FILES];
     char names[FILES][2][16];
 
@@ -319,6 +320,34 @@ static void test_given_up(void **state)
     }
 }
 
+/* Whatever fails on this side, nothing is left on either, and the channel goes on. */
+static void test_each_step_fails(void **state)
+{
+    static const char *const places[] = {
+        "put.open",       "put.begin",      "put.copy",       "put.commit",   "get.begin",
+        "get.make",       "get.copy",       "get.close",      "get.complete", "channel.send@1",
+        "channel.send@2", "channel.send@3", "channel.send@4",
+    };
+
+    (void)state;
+    make_file("from", 3 * PIECE);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        char specification[64];
+        size_t length = strcspn(places[i], "@");
+        bool put = strncmp(places[i], "put", 3) == 0 || (length < strlen(places[i]) && i % 2 == 0);
+
+        snprintf(specification, sizeof(specification), "%.*s=error%s", (int)length, places[i],
+                 places[i] + length);
+        CHECK_OK(failpoint_set(specification));
+        CHECK_ERR(put ? fcsnap_guest_put(agent.peer.rpc, path_of("from"), path_of("x"), 0, LIMIT)
+                      : fcsnap_guest_get(agent.peer.rpc, path_of("from"), path_of("x"), 0, LIMIT),
+                  FCSNAP_ESYSTEM, "");
+        failpoint_clear();
+        await_entries(1);
+        CHECK_OK(fcsnap_guest_ping(agent.peer.rpc, LIMIT));
+    }
+}
+
 /* The channel ends in the middle. */
 static void test_snapshot(void **state)
 {
@@ -349,10 +378,10 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_sizes),        TEST(test_big),          TEST(test_modes),
-        TEST(test_descriptors),  TEST(test_file_of_proc), TEST(test_replaced),
-        TEST(test_many_at_once), TEST(test_refused),      TEST(test_nothing_stays_open),
-        TEST(test_given_up),     TEST(test_snapshot),
+        TEST(test_sizes),           TEST(test_big),          TEST(test_modes),
+        TEST(test_descriptors),     TEST(test_file_of_proc), TEST(test_replaced),
+        TEST(test_many_at_once),    TEST(test_refused),      TEST(test_nothing_stays_open),
+        TEST(test_each_step_fails), TEST(test_given_up),     TEST(test_snapshot),
     };
 
     return bed_unavailable() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
