@@ -17,7 +17,7 @@ LIB_MEMORY := connect file fill handshake image index index_build install pager 
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel dial exec file frame message notices vsock
-LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recover result rpc saved settings sink \
+LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recover renew result rpc saved settings sink \
 	slot snapshot start state talk teardown transfer verb_attach verb_boot verb_call verb_capture verb_connect \
 	verb_control verb_exec verb_get verb_guest verb_listen verb_notification verb_put verb_restore verb_stop verb_vsock \
 	vm vm_info
@@ -38,7 +38,7 @@ API_TESTS := errors host host_recover null op
 REAL_SUPPORT := bed guest peer processes
 REAL_TESTS := bad_config bad_snapshot branch capture clones detached exec exec_lies file file_lies full guest \
 	host_close keeper late lazy lost machine main notifications own_agent race \
-	recover stop swap user vsock
+	recover renew stop swap user vsock
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := agent restore
 LINUX_EXAMPLES := snapshot_restore

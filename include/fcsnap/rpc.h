@@ -37,6 +37,9 @@ extern "C" {
 /**
  * Connect to an agent; wait for the guest to be ready if need be.
  *
+ * The first time after a restore, an agent that can is told so, before this
+ * returns: see fcsnap_restore_options_set_renew().
+ *
  * @param[in]  vm          A VM that runs. Borrowed.
  * @param[in]  port        Port in the guest, 1 to 2^32-2.
  * @param[in]  timeout_ms  Limit for the whole call, milliseconds; -1 waits for ever.
@@ -47,6 +50,8 @@ extern "C" {
  * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
  * @retval FCSNAP_ESTATE     The VM is paused, or has no vsock device.
  * @retval FCSNAP_EFRAME     What answers there does not speak this protocol.
+ * @retval FCSNAP_ERPC       The agent could not make the clone a machine of its own.
+ * @retval FCSNAP_ECONNLOST  The connection ended while the agent was told of the restore.
  * @retval FCSNAP_EPROTO     Firecracker's answer on its vsock socket was not understood.
  * @retval FCSNAP_ETIMEDOUT  The limit passed; the text says how far it came.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.

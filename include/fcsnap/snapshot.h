@@ -21,6 +21,9 @@ enum {
     FCSNAP_MEMORY_AUTO = 4
 };
 
+/** How a restored guest is made a machine of its own: fcsnap_restore_options_set_renew(). */
+enum { FCSNAP_RENEW_REQUIRE = 1, FCSNAP_RENEW_TRY = 2, FCSNAP_RENEW_OFF = 3 };
+
 /** One snapshot on disk. */
 typedef struct fcsnap_snapshot fcsnap_snapshot;
 
@@ -312,6 +315,32 @@ FCSNAP_API int32_t fcsnap_restore_options_set_verify(fcsnap_restore_options *opt
  */
 FCSNAP_API int32_t fcsnap_restore_options_set_paused(fcsnap_restore_options *options,
                                                      int32_t paused);
+
+/**
+ * Set how a restored guest is made a machine of its own.
+ *
+ * All clones of a snapshot begin with the same clock, the same state of the
+ * kernel's random numbers and the same identity. So the first channel that is
+ * opened to an agent whose "hello" lists "restored" among its features calls
+ * that before fcsnap_rpc_open() returns, with the time, random bytes for the
+ * kernel's pool, and the id of the VM; see fcsnap-agent. What the guest
+ * runs between the restore and that call still has what its siblings have:
+ * that is its own programs, and what else reaches it by other ways than a
+ * channel. A call that comes after it does not.
+ *
+ * @param[in] options  Borrowed.
+ * @param[in] renew    FCSNAP_RENEW_REQUIRE (the default): fcsnap_rpc_open() fails with what the
+ *                     agent said if it cannot; FCSNAP_RENEW_TRY: that is only logged;
+ *                     FCSNAP_RENEW_OFF: the agent is not called.
+ *
+ * @retval 0              Done.
+ * @retval FCSNAP_EINVAL  The options are NULL, or @p renew is none of these.
+ * @threadsafe Not while another thread uses the options.
+ * @blocks     Never.
+ * @since      1.0
+ */
+FCSNAP_API int32_t fcsnap_restore_options_set_renew(fcsnap_restore_options *options,
+                                                    uint32_t renew);
 
 /**
  * Restore a VM that outlives the program: see fcsnap_vm_attach().

@@ -28,6 +28,7 @@ static int describe(struct fcsnap_vm *vm, char **out)
     rc = rc < 0 ? rc : json_set_text(root, "memory", vm->memory_mode);
     pthread_mutex_unlock(&vm->mutex);
     rc = rc < 0 ? rc : json_set_bool(root, "track_dirty", vm->tracks_dirty);
+    rc = rc < 0 ? rc : json_set_u64(root, "renew", vm->renew);
     rc = rc < 0 ? rc : json_print(root, out);
     json_free(root);
     return rc;
@@ -93,6 +94,7 @@ static int take(struct fcsnap_vm *vm, const json *saved)
     struct json_view config;
     struct json_view machine;
     const char *snapshot = json_text(json_get(saved, "snapshot"));
+    uint64_t how_to_renew = 0;
     int rc = json_view_root(saved, FCSNAP_ESTATE, &root);
 
     rc = rc < 0 ? rc : check(&root);
@@ -100,6 +102,7 @@ static int take(struct fcsnap_vm *vm, const json *saved)
     rc = rc < 0 ? rc : json_get_object(&config, "machine-config", &machine);
     rc = rc < 0 ? rc : json_get_u64(&machine, "mem_size_mib", UINT32_MAX, &vm->mem_mib);
     rc = rc < 0 ? rc : json_get_bool(&root, "track_dirty", &vm->tracks_dirty);
+    rc = rc < 0 ? rc : json_get_u64(&root, "renew", FCSNAP_RENEW_OFF, &how_to_renew);
     if (rc < 0) {
         return rc;
     }
@@ -107,6 +110,7 @@ static int take(struct fcsnap_vm *vm, const json *saved)
         return err_set(FCSNAP_ESTATE, "snapshot: no UUID");
     }
     vm->has_vsock = json_has(config.value, "vsock");
+    vm->renew = (uint32_t)how_to_renew;
     pthread_mutex_lock(&vm->mutex);
     snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", snapshot != NULL ? snapshot : "");
     vm->memory_mode = mode_called(json_text(json_get(saved, "memory")));

@@ -10,7 +10,7 @@ struct fcsnap_vm;
  * What a program that attaches to a detached VM cannot ask Firecracker for:
  * file "vm.json" in the VM's directory, an object with "schema" 1, "config"
  * as fcsnap_vm_info() has it but with our links, "snapshot" (id or null),
- * "memory" (mode or null) and "track_dirty".
+ * "memory" (mode or null), "track_dirty" and "renew" (FCSNAP_RENEW_*, or 0 after a boot).
  */
 #define SAVED_FILE "vm.json"
 

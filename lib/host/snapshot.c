@@ -356,6 +356,7 @@ int32_t fcsnap_restore_options_new(fcsnap_restore_options **out)
         return err_nomem();
     }
     (*out)->memory = FCSNAP_MEMORY_AUTO;
+    (*out)->renew = FCSNAP_RENEW_REQUIRE;
     return 0;
 }
 
@@ -369,6 +370,19 @@ int32_t fcsnap_restore_options_set_memory(fcsnap_restore_options *options, uint3
         return err_set(FCSNAP_EINVAL, "memory mode %u", memory);
     }
     options->memory = memory;
+    return 0;
+}
+
+int32_t fcsnap_restore_options_set_renew(fcsnap_restore_options *options, uint32_t renew)
+{
+    err_enter("fcsnap_restore_options_set_renew");
+    if (options == NULL) {
+        return err_set(FCSNAP_EINVAL, "the options are NULL");
+    }
+    if (renew < FCSNAP_RENEW_REQUIRE || renew > FCSNAP_RENEW_OFF) {
+        return err_set(FCSNAP_EINVAL, "renew %u", renew);
+    }
+    options->renew = renew;
     return 0;
 }
 

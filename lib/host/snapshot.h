@@ -27,6 +27,7 @@ struct fcsnap_restore_options {
     bool verify;
     bool paused;
     bool detached;
+    uint32_t renew;
 };
 
 /* Blocks to read the manifest. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "host/renew.h"
 #include "host/result.h"
 #include "host/rpc.h"
 
@@ -41,6 +42,7 @@ struct connect_op {
     unsigned accepted; /* of those that ended */
     struct err last;   /* why the latest attempt ended */
     struct fcsnap_rpc *rpc;
+    struct renewal renewal;
 };
 
 static int count_live(const struct connect_op *connect)
@@ -205,6 +207,13 @@ static int connect_step(struct fcsnap_op *op)
     return STEP_WAIT;
 }
 
+static int renew_step(struct fcsnap_op *op)
+{
+    struct connect_op *connect = (struct connect_op *)op;
+
+    return renew(&connect->renewal, connect->rpc, op);
+}
+
 static const char *how_far(const struct connect_op *connect)
 {
     const char *text = NULL;
@@ -251,6 +260,7 @@ static void connect_done(struct fcsnap_op *op)
     while (count_live(connect) > 0) {
         drop(connect, count_live(connect) - 1);
     }
+    renew_end(&connect->renewal, op);
     vm_unwatch(&connect->watcher);
 }
 
@@ -268,6 +278,7 @@ static const struct verb connect_verb = {
     .steps =
         (const struct step[]){
             { "prove", "connecting to the agent", connect_step, false },
+            { "renew", "telling the guest that it was restored", renew_step, false },
             { 0 },
         },
     .explain = explain,

@@ -252,6 +252,7 @@ static int publish_step(struct fcsnap_op *op)
 
     vm->base = BASE_SNAPSHOT;
     vm->vsock_reset = true;
+    vm->renew = restore->options.renew;
     vm->has_vsock = json_has(restore->snapshot->manifest.config, "vsock");
     vm->mem_mib = restore->snapshot->manifest.mem_size_mib;
     pthread_mutex_lock(&vm->mutex);
@@ -332,7 +333,8 @@ static int make(fcsnap_snapshot *snapshot, const fcsnap_restore_options *options
     }
     restore->options = options != NULL
                            ? *options
-                           : (struct fcsnap_restore_options){ .memory = FCSNAP_MEMORY_AUTO };
+                           : (struct fcsnap_restore_options){ .memory = FCSNAP_MEMORY_AUTO,
+                                                              .renew = FCSNAP_RENEW_REQUIRE };
     rc = start_init(&restore->start, &restore_verb, snapshot->host, timeout_ms,
                     restore->options.detached);
     if (rc < 0) {

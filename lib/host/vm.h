@@ -104,6 +104,9 @@ struct fcsnap_vm {
     bool has_vsock;
     unsigned long resets;  /* of vsock, that the guest was or will be told of; one to begin with */
     unsigned long settled; /* the last of them that it has taken for certain */
+    uint32_t renew;        /* FCSNAP_RENEW_*; 0: it was not restored */
+    bool renewed;          /* it knows that it was, or cannot be told */
+    struct fcsnap_op *renewer; /* which tells it now */
     uint64_t mem_mib;
     struct source *mapped; /* the file that Firecracker maps as memory, or NULL */
 

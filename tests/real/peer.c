@@ -23,12 +23,12 @@ extern char **environ;
 /* --- Firecracker's place ---------------------------------------------------------- */
 
 /* Firecracker goes on listening to a socket that has no name any more. */
-static void take_place(struct peer *peer)
+void peer_take_place(struct peer *peer, fcsnap_vm *vm)
 {
     char path[400];
     int dir_fd;
 
-    peer->vm = boot(GUEST_MIB);
+    *peer = (struct peer){ .vm = vm, .fd = -1 };
     snprintf(path, sizeof(path), "%s/vm/%s", bed.dir, fcsnap_vm_id(peer->vm));
     dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(dir_fd >= 0);
@@ -118,20 +118,22 @@ void peer_hear_end(const struct peer *peer)
     assert_int_equal(recv(peer->fd, &byte, 1, 0), 0);
 }
 
-void peer_open(struct peer *peer)
+void peer_accept(struct peer *peer, const char *hello)
 {
     struct timeval limit = { .tv_sec = LIMIT / 1000 };
-    fcsnap_op *op;
 
-    take_place(peer);
-    CHECK_OK(fcsnap_rpc_open_start(peer->vm, FCSNAP_RPC_PORT, LIMIT, &op));
+    fs_close(&peer->fd);
     do {
         peer->fd = accept_connection(peer->listener, LIMIT);
     } while (peer->fd == FAILED);
     assert_true(peer->fd >= 0);
     setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     setsockopt(peer->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    peer_say(peer, "{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"params\":{\"agent\":\"test\"}}");
+    peer_say(peer, "{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"params\":%s}", hello);
+}
+
+void peer_prove(struct peer *peer, fcsnap_op *op)
+{
     while (fcsnap_op_wait(op, 0) == FCSNAP_EINPROGRESS) {
         /* A slow test may have been poked before it greeted. */
         peer_say(peer, "{\"id\":%llu,\"result\":{}}",
@@ -140,6 +142,16 @@ void peer_open(struct peer *peer)
     }
     CHECK_OK(fcsnap_op_take_rpc(op, &peer->rpc));
     fcsnap_op_free(op);
+}
+
+void peer_open(struct peer *peer)
+{
+    fcsnap_op *op;
+
+    peer_take_place(peer, boot(GUEST_MIB));
+    CHECK_OK(fcsnap_rpc_open_start(peer->vm, FCSNAP_RPC_PORT, LIMIT, &op));
+    peer_accept(peer, "{\"agent\":\"test\"}");
+    peer_prove(peer, op);
 }
 
 void peer_close(struct peer *peer)
@@ -252,7 +264,7 @@ static void open_program(struct agent *agent, const char *program, const char *w
     snprintf(path, sizeof(path), "%s/socket", agent->dir);
     assert_int_equal(
         posix_spawnp(&agent->pid, program, NULL, NULL, (char **)(uintptr_t)argv, environ), 0);
-    take_place(&agent->peer);
+    peer_take_place(&agent->peer, boot(GUEST_MIB));
     assert_int_equal(pthread_create(&agent->relay, NULL, relay, agent), 0);
     agent->peer.rpc = talk(agent->peer.vm);
 }

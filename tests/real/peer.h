@@ -21,6 +21,11 @@ struct peer {
 void peer_open(struct peer *peer);
 void peer_close(struct peer *peer);
 
+/* The same in steps: of a VM that there is; the connection of a channel in the making; its proof. */
+void peer_take_place(struct peer *peer, fcsnap_vm *vm);
+void peer_accept(struct peer *peer, const char *hello);
+void peer_prove(struct peer *peer, fcsnap_op *op);
+
 /* Frames: a text to the library, the next one from it, to be freed. */
 void peer_say(const struct peer *peer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
