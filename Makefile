@@ -17,10 +17,10 @@ LIB_MEMORY := connect file fill handshake image index index_build install pager 
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
 LIB_GUEST := channel dial exec file frame message notices vsock
-LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recover renew result rpc saved settings sink \
-	slot snapshot start state talk teardown transfer verb_attach verb_boot verb_call verb_capture verb_connect \
-	verb_control verb_exec verb_get verb_guest verb_listen verb_notification verb_put verb_restore verb_stop verb_vsock \
-	vm vm_info
+LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recover renew result rpc \
+	saved settings sink slot snapshot start state talk teardown transfer verb_attach verb_boot \
+	verb_call verb_capture verb_connect verb_control verb_exec verb_get verb_guest verb_listen \
+	verb_notification verb_put verb_restore verb_stop verb_vsock vm vm_info
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo vsock_echo event_loop detached
 # These boot a Linux guest, so they run in check-linux: KERNEL INITRD PROGRAM...
@@ -28,16 +28,16 @@ GUEST_EXAMPLES := guest_exec
 BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
-UNIT_TESTS := api base64 buf channel clock config config_check console directory error event exec failpoint \
-	features frame fs fswatch handshake id image index index_build json log manifest op owner \
-	packet pager pager_fail pager_huge pages paths plan reactor rights slot sock source spawn store \
-	timer utf8 vsock worker
+UNIT_TESTS := api base64 buf channel clock config config_check console directory error event exec \
+	failpoint features frame fs fswatch handshake id image index index_build json log manifest \
+	op owner packet pager pager_fail pager_huge pages paths plan reactor rights slot sock \
+	source spawn store timer utf8 vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.
 API_TESTS := errors host host_recover null op
 # tests/real/NAME_test.c: like unit, with these files beside it and a real Firecracker.
 REAL_SUPPORT := bed guest peer processes
-REAL_TESTS := bad_config bad_snapshot branch capture clones detached exec exec_lies file file_lies full guest \
-	host_close keeper late lazy lost machine main notifications own_agent race \
+REAL_TESTS := bad_config bad_snapshot branch capture clones detached exec exec_lies file file_lies \
+	full guest host_close keeper late lazy lost machine main notifications own_agent race \
 	recover renew stop swap user vsock
 # tests/linux/NAME_test.c: like real, in a machine of QEMU's, with a Linux guest.
 LINUX_TESTS := agent restore

@@ -155,7 +155,8 @@ FCSNAP_API int32_t fcsnap_rpc_call_start(fcsnap_rpc *rpc, const char *method, co
 /**
  * Take the text that an operation gave: the result of a call.
  *
- * @param[in]  op   An operation of fcsnap_rpc_call_start(). Borrowed.
+ * @param[in]  op   An operation of fcsnap_rpc_call_start() or fcsnap_guest_info_start().
+ *                  Borrowed.
  * @param[out] out  Caller owns; fcsnap_free(). NULL on failure.
  *
  * @retval 0              Done.
@@ -180,8 +181,8 @@ FCSNAP_API int32_t fcsnap_op_take_text(fcsnap_op *op, char **out);
  * @retval FCSNAP_EFRAME     The agent broke the protocol; the channel is closed.
  * @retval FCSNAP_ECONNLOST  The connection ended, by a snapshot for one.
  * @retval FCSNAP_EDIED      The VM has exited; the text quotes its last line.
- * @retval FCSNAP_ETIMEDOUT  The limit passed: the agent does not read. Of what it has not begun to
- *                           read, nothing is sent.
+ * @retval FCSNAP_ETIMEDOUT  The limit passed: the agent does not read. If the first byte was sent by
+ *                           then, so are the others, later; else none ever is.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.
  * @retval FCSNAP_ECLOSED    The host is closed.
  * @retval FCSNAP_ENOMEM     Out of memory.

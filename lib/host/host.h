@@ -16,8 +16,8 @@ struct fcsnap_vm;
 struct pager;
 
 /*
- * Lock order: host, then VM, then operation, then the queue of events or the
- * reactor's list of tasks.
+ * Lock order: host, then VM, then operation or a channel's notifications, then
+ * the queue of events or the reactor's list of tasks.
  */
 enum host_state { HOST_NEW, HOST_OPEN, HOST_CLOSING, HOST_TEARING_DOWN, HOST_CLOSED };
 
