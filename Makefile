@@ -7,7 +7,7 @@
 
 # --- What is built: every file is named here ---------------------------------
 
-HEADERS := config error event guest host op rpc snapshot version vm vsock
+HEADERS := config error event exec guest host op rpc snapshot version vm vsock
 
 LIB_BASE := base64 buf clock error event failpoint fs fswatch id json json_print json_scan log op packet \
 	reactor sock spawn sweep thread timer utf8 version worker
@@ -16,7 +16,7 @@ LIB_VMM := api config config_check config_document config_keys console directory
 LIB_MEMORY := connect file fill handshake image index index_build install pager pages serve \
 	session source uffd
 LIB_SNAPSHOT := capture digest facts manifest manifest_config manifest_write restore store
-LIB_GUEST := channel dial exec file frame message notices vsock
+LIB_GUEST := channel dial ear exec file frame message notices vsock
 LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recover renew result rpc \
 	saved settings sink slot snapshot start state talk teardown transfer verb_attach verb_boot \
 	verb_call verb_capture verb_connect verb_control verb_exec verb_get verb_guest verb_listen \
@@ -29,7 +29,7 @@ BENCHES := restore capture
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
 UNIT_TESTS := api base64 buf channel clock config config_check console directory error event exec \
-	failpoint features frame fs fswatch handshake id image index index_build json log manifest \
+	failpoint features file frame fs fswatch handshake id image index index_build json log manifest \
 	op owner packet pager pager_fail pager_huge pages paths plan reactor rights slot sock \
 	source spawn store timer utf8 vsock worker
 # tests/api/NAME_test.c: shared library, public headers only.

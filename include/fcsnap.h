@@ -6,6 +6,7 @@
 #include <fcsnap/config.h>
 #include <fcsnap/error.h>
 #include <fcsnap/event.h>
+#include <fcsnap/exec.h>
 #include <fcsnap/guest.h>
 #include <fcsnap/host.h>
 #include <fcsnap/op.h>

@@ -74,9 +74,7 @@ void channel_break(struct channel *channel)
             finish(call);
         }
     }
-    for (struct ear *ear = channel->ears; ear != NULL; ear = ear->next) {
-        ear->ended(ear);
-    }
+    ears_end(channel->ears);
     wake_owner(channel);
 }
 
@@ -166,17 +164,6 @@ static bool is_poke_answer(const struct channel *channel, const struct message *
     return channel->poked && message->method.text == NULL && message_id(message) == POKE_ID;
 }
 
-/* One that nobody wants to hear is dropped. */
-static int hear(struct channel *channel, const struct message *message)
-{
-    int rc = 0;
-
-    for (struct ear *ear = channel->ears; ear != NULL && rc == 0; ear = ear->next) {
-        rc = ear->hear(ear, message);
-    }
-    return rc < 0 ? rc : 0;
-}
-
 static int handle_frame(struct channel *channel, const char *data, size_t size)
 {
     struct message message;
@@ -190,7 +177,7 @@ static int handle_frame(struct channel *channel, const char *data, size_t size)
     }
     if (message.method.text != NULL) {
         /* The guest asks nothing of us. */
-        return message.id.text == NULL ? hear(channel, &message) : 0;
+        return message.id.text == NULL ? ears_tell(channel->ears, &message) : 0;
     }
     return handle_answer(channel, &message);
 }
@@ -461,28 +448,6 @@ void channel_give_up(struct channel *channel, struct call *call)
     if (call->sent == 0 || call->frame.size == 0 || channel->state == CHANNEL_BROKEN) {
         drop(channel, call);
     }
-}
-
-void channel_listen(struct channel *channel, struct ear *ear)
-{
-    ear->next = channel->ears;
-    ear->at = &channel->ears;
-    if (channel->ears != NULL) {
-        channel->ears->at = &ear->next;
-    }
-    channel->ears = ear;
-}
-
-void ear_close(struct ear *ear)
-{
-    if (ear->at == NULL) {
-        return;
-    }
-    *ear->at = ear->next;
-    if (ear->next != NULL) {
-        ear->next->at = ear->at;
-    }
-    ear->at = NULL;
 }
 
 void channel_hold(struct channel *channel)

@@ -4,11 +4,11 @@
 
 #include "base/buf.h"
 #include "base/reactor.h"
+#include "guest/ear.h"
 
 #include <stdatomic.h>
 
 struct fcsnap_op;
-struct message;
 
 /*
  * JSON-RPC 2.0 in frames over one vsock connection. Of the reactor, but for
@@ -35,18 +35,6 @@ struct call {
     struct err error; /* code 0: none */
 };
 
-/*
- * Who hears what the agent says unasked. Until it is heard no more, the channel
- * may be held: then nothing is read, and the agent waits.
- */
-struct ear {
-    struct ear *next;
-    struct ear **at; /* NULL: it does not listen */
-    /* 1 if that was for this one, 0 if others may hear it; a failure ends the channel. */
-    int (*hear)(struct ear *ear, const struct message *message);
-    void (*ended)(struct ear *ear); /* the channel is broken */
-};
-
 struct channel {
     struct watch watch;
     struct reactor *reactor;
@@ -63,7 +51,7 @@ struct channel {
     struct call **calls_end;
     struct call *unsent; /* the first with something to send */
     struct call *proof;
-    struct ear *ears;
+    struct ear *ears; /* told of notifications */
     unsigned holds;
 };
 
@@ -96,10 +84,6 @@ int channel_take(struct channel *channel, struct call *call, char **result) MUST
 
 /* Nobody waits any more. */
 void channel_give_up(struct channel *channel, struct call *call);
-
-/* Before all who listen already. */
-void channel_listen(struct channel *channel, struct ear *ear);
-void ear_close(struct ear *ear);
 
 /* Read nothing, until it was released as often. What was read already is not handled, either. */
 void channel_hold(struct channel *channel);

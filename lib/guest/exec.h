@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "guest/message.h"
 
-#include <fcsnap/guest.h>
+#include <fcsnap/exec.h>
 
 /*
  * What the agent's "exec" is asked, and what it tells of a process: see

@@ -109,7 +109,7 @@ void notices_open(struct notices *notices, struct channel *channel, struct event
     notices->ear.ended = ended;
     notices->release_task.run = release;
     pthread_mutex_init(&notices->mutex, NULL);
-    channel_listen(channel, &notices->ear);
+    ear_open(&channel->ears, &notices->ear);
 }
 
 void notices_close(struct notices *notices)

@@ -4,6 +4,7 @@
 #include "host/result.h"
 #include "host/talk.h"
 
+#include <fcsnap/guest.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -110,7 +111,7 @@ static int start_step(struct fcsnap_op *op)
     struct exec_op *exec = (struct exec_op *)op;
 
     if (exec->ear.at == NULL) {
-        channel_listen(exec->talk.rpc->channel, &exec->ear);
+        ear_open(&exec->talk.rpc->channel->ears, &exec->ear);
     }
     return talk_send(&exec->talk, op, exec->id, &exec->request, &exec->call);
 }

@@ -379,13 +379,30 @@ static void test_vsock(void **state)
     REFUSE(fcsnap_vsock_listen, NULL, 52, NULL);
 }
 
+static void check_guest_calls(fcsnap_rpc *rpc)
+{
+    fcsnap_exec_options *options;
+    fcsnap_exec_result *result;
+
+    REFUSE(fcsnap_guest_shutdown, rpc, 60001, 0);
+    CHECK_OK(fcsnap_guest_ping(rpc, LIMIT));
+    CHECK_OK(fcsnap_exec_options_new(&options));
+    REFUSE(fcsnap_guest_exec, rpc, options, 0, &result); /* there is no program */
+    REFUSE(fcsnap_guest_exec, rpc, NULL, 0, &result);
+    fcsnap_exec_options_free(options);
+    REFUSE(fcsnap_guest_put, rpc, NULL, "/b", 0, 0);
+    REFUSE(fcsnap_guest_put, rpc, "/a", NULL, 0, 0);
+    REFUSE(fcsnap_guest_put, rpc, "/a", "\xff", 0, 0);
+    REFUSE(fcsnap_guest_get, rpc, NULL, "/b", 0, 0);
+    REFUSE(fcsnap_guest_get, rpc, "/a", NULL, 0, 0);
+    REFUSE(fcsnap_guest_get_fd, rpc, "/a", -1, 0, 0);
+}
+
 /* The same where the object is there and something else is missing. */
 static void test_with_a_vm(void **state)
 {
     fcsnap_vm *vm;
     fcsnap_rpc *rpc;
-    fcsnap_exec_options *options;
-    fcsnap_exec_result *result;
     fcsnap_op *op;
     int32_t number;
     char *text;
@@ -434,18 +451,7 @@ static void test_with_a_vm(void **state)
     REFUSE(fcsnap_rpc_notify, rpc, "ping", "1", 0);
     REFUSE(fcsnap_rpc_notify_start, rpc, "ping", NULL, 0, NULL);
     REFUSE(fcsnap_rpc_next_notification, rpc, 0, NULL);
-    REFUSE(fcsnap_guest_shutdown, rpc, 60001, 0);
-    CHECK_OK(fcsnap_guest_ping(rpc, LIMIT));
-    CHECK_OK(fcsnap_exec_options_new(&options));
-    REFUSE(fcsnap_guest_exec, rpc, options, 0, &result); /* there is no program */
-    REFUSE(fcsnap_guest_exec, rpc, NULL, 0, &result);
-    fcsnap_exec_options_free(options);
-    REFUSE(fcsnap_guest_put, rpc, NULL, "/b", 0, 0);
-    REFUSE(fcsnap_guest_put, rpc, "/a", NULL, 0, 0);
-    REFUSE(fcsnap_guest_put, rpc, "/a", "\xff", 0, 0);
-    REFUSE(fcsnap_guest_get, rpc, NULL, "/b", 0, 0);
-    REFUSE(fcsnap_guest_get, rpc, "/a", NULL, 0, 0);
-    REFUSE(fcsnap_guest_get_fd, rpc, "/a", -1, 0, 0);
+    check_guest_calls(rpc);
     fcsnap_rpc_free(rpc);
     CHECK_OK(fcsnap_vm_stop(vm, LIMIT));
     CHECK_OK(fcsnap_vm_wait(vm, LIMIT, NULL));
