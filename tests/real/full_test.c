@@ -17,7 +17,7 @@ static int set_up(void **state)
     (void)state;
     temp_dir(bed.dir);
     snprintf(size, sizeof(size), "size=%dm,mode=0700", DISK_MIB);
-    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
         mount("tmpfs", bed.dir, "tmpfs", 0, size) == 0) {
         bed_open();
     }
