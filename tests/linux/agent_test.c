@@ -6,7 +6,10 @@
  */
 #include "real/support.h"
 
+#include "base/fs.h"
+
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <sys/socket.h>
