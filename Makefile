@@ -65,8 +65,10 @@ USER_EXAMPLES := $(filter-out lazy_restore,$(EXAMPLES))
 # Threads that wait in page faults, in which valgrind lets no other thread run; a program
 # that starts itself as /proc/self/exe, which is valgrind's then; children that tell why
 # they could not start in memory that they share, which they do not under valgrind; a kill by
-# pidfd_open(), which it does not know; and a limit of descriptors, of which it takes some.
-NO_VALGRIND_TESTS := directory packet pager pager_fail pager_huge spawn bad_config detached keeper race recover
+# pidfd_open(), which it does not know; limits of descriptors and memory, of which it takes
+# some; and programs that stop in the midst of vfork().
+NO_VALGRIND_TESTS := directory packet pager pager_fail pager_huge spawn bad_config detached keeper late lost \
+	notifications race recover
 # kind/name=seconds, for those that need more or less than 120.
 TEST_TIMEOUTS := lint/cppcheck=300 install/install=300 install/system=300 linux/agent=300 linux/restore=300 \
 	fault/places=$(if $(FCSNAP_FAULT_LONG),1500,300)

@@ -280,7 +280,7 @@ static void test_saved_damaged(void **state)
         { "{\"schema\":1,\"config\":{\"machine-config\":{\"mem_size_mib\":-1e300}}}", FCSNAP_ESTATE,
           "mem_size_mib" },
         { "{\"schema\":1,\"config\":{\"machine-config\":{\"mem_size_mib\":64}},"
-          "\"track_dirty\":true,\"snapshot\":\"../x\"}",
+          "\"track_dirty\":true,\"renew\":0,\"snapshot\":\"../x\"}",
           FCSNAP_ESTATE, "snapshot" },
     };
     fcsnap_vm *vm = boot_detached();

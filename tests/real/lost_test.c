@@ -176,7 +176,7 @@ static void test_captured(void **state)
 /* What is mounted here nobody else sees. */
 static int set_up_apart(void **state)
 {
-    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0) {
         temp_dir(bed.dir);
         return 0;
     }
