@@ -369,7 +369,6 @@ static void test_snapshot(void **state)
     CHECK_ERR(fcsnap_op_wait(ops[1], LIMIT), FCSNAP_ECONNLOST, "get: the connection was closed");
     fcsnap_op_free(ops[0]);
     fcsnap_op_free(ops[1]);
-    fcsnap_rpc_free(talk(agent.peer.vm)); /* the agent clears up when it has something to do */
     await_entries(1);
     fcsnap_snapshot_free(snapshot);
 }

@@ -64,9 +64,9 @@ static void start_dialing(void)
 
 static void after_round(void)
 {
+    conn_sweep(); /* first: what a connection had ends with it */
     process_sweep();
     transfer_sweep();
-    conn_sweep();
 }
 
 int main(int argc, char **argv)
