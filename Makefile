@@ -25,7 +25,7 @@ LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recov
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo vsock_echo event_loop detached
 # These boot a Linux guest, so they run in check-linux: KERNEL INITRD PROGRAM...
 GUEST_EXAMPLES := guest_exec
-BENCHES := restore capture
+BENCHES := restore capture rpc
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
 UNIT_TESTS := api base64 buf channel clock config config_check console directory error event exec \
@@ -577,7 +577,7 @@ help:
 #? docs            HTML and man pages in build/docs
 #? shell-linux     a prompt in the machine of check-linux; Ctrl-A X ends it
 #? demo            boot, snapshot and restore a tiny guest, with a word on each step
-#? bench           bench-restore and bench-capture; JSON in build/bench
+#? bench           bench-restore, bench-capture and bench-rpc; JSON in build/bench
 #? install         to PREFIX (/usr/local), and ldconfig; DESTDIR, libdir, includedir are heeded
 #? uninstall       removes what install wrote
 #? dist            a tarball of HEAD
