@@ -24,7 +24,7 @@ LIB_HOST := exec_options exec_result host keeper keeper_message kept paths recov
 
 EXAMPLES := boot snapshot_restore lazy_restore rpc_echo vsock_echo event_loop detached
 # These boot a Linux guest, so they run in check-linux: KERNEL INITRD PROGRAM...
-GUEST_EXAMPLES := guest_exec
+GUEST_EXAMPLES := guest_exec guest_clones
 BENCHES := restore capture rpc
 
 # tests/unit/NAME_test.c: static library with failpoints, private headers.
@@ -475,7 +475,7 @@ print-sources:
 docs:
 	$(Q)tests/lint/doxygen.sh
 
-# Without KVM, in the machine of check-linux.
+# Without KVM, in the machine of check-linux, and with a Linux guest, too.
 HAVE_KVM := [ -w /dev/kvm ] && (: </dev/kvm) 2>/dev/null
 demo:
 	$(Q)tests/setup.sh --build
@@ -484,6 +484,14 @@ demo:
 		tests/setup.sh --linux; }
 	$(Q)FCSNAP_FIRECRACKER=$$(tests/setup.sh --print) \
 		$$({ $(HAVE_KVM); } || echo tests/linux/machine.sh) $B/examples/demo $(GUEST)
+	+$(Q){ $(HAVE_KVM); } || $(SUBMAKE) demo-linux
+
+.PHONY: demo-linux
+demo-linux: export FCSNAP_LINUX_KERNEL = $(abspath $(LINUX_KERNEL)/vmlinux)
+demo-linux: export FCSNAP_LINUX_INITRD = $(abspath $(LINUX_INITRD))
+demo-linux: $(LINUX_INITRD) $B/examples/guest_clones
+	$(Q)FCSNAP_FIRECRACKER=$$(tests/setup.sh --print) tests/linux/machine.sh $B/examples/guest_clones \
+		$(FCSNAP_LINUX_KERNEL) $(FCSNAP_LINUX_INITRD) busybox true
 
 # One after the other, also with -j: they measure.
 bench:
