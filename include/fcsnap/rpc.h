@@ -51,7 +51,6 @@ extern "C" {
  * @retval FCSNAP_ESTATE     The VM is paused, or has no vsock device.
  * @retval FCSNAP_EFRAME     What answers there does not speak this protocol.
  * @retval FCSNAP_ERPC       The agent could not make the clone a machine of its own.
- * @retval FCSNAP_ECONNLOST  The connection ended while the agent was told of the restore.
  * @retval FCSNAP_EPROTO     Firecracker's answer on its vsock socket was not understood.
  * @retval FCSNAP_ETIMEDOUT  The limit passed; the text says how far it came.
  * @retval FCSNAP_ECANCELED  The host was closed meanwhile.

@@ -175,12 +175,45 @@ static int64_t poke(struct connect_op *connect, int64_t now)
     return next;
 }
 
+static int prove(struct connect_op *connect, int64_t now)
+{
+    int64_t next;
+    int64_t next_poke;
+    int rc = review(connect, now);
+
+    if (rc != 0) {
+        if (rc == 1) {
+            vm_reached(connect->vm, VM_PHASE_PROVEN);
+        }
+        return rc == 1 ? STEP_DONE : rc;
+    }
+    next = attempt(connect, now);
+    next_poke = poke(connect, now);
+    op_wake_at(&connect->op, next_poke < next ? next_poke : next);
+    return STEP_WAIT;
+}
+
+/*
+ * A guest that was captured in the midst of traffic may answer even a ping
+ * before it takes its reset, which then cuts what was proven. The agent was
+ * told for this VM or not at all, so it can be told again.
+ */
+static int start_again(struct connect_op *connect, int64_t now)
+{
+    err_save(&connect->last);
+    renew_end(&connect->renewal, &connect->op);
+    connect->renewal = (struct renewal){ 0 };
+    fcsnap_rpc_free(connect->rpc);
+    connect->rpc = NULL;
+    plan_retry(connect, now);
+    op_wake_at(&connect->op, next_attempt(connect));
+    return STEP_WAIT;
+}
+
 static int connect_step(struct fcsnap_op *op)
 {
     struct connect_op *connect = (struct connect_op *)op;
     int64_t now = clock_ns();
-    int64_t next;
-    int64_t next_poke;
     int rc;
 
     vm_watch(connect->vm, &connect->watcher, op);
@@ -194,29 +227,21 @@ static int connect_step(struct fcsnap_op *op)
         /* What is opened now would be cut at the resume. */
         return err_set(FCSNAP_ESTATE, "the VM is paused");
     }
-    rc = review(connect, now);
-    if (rc != 0) {
-        if (rc == 1) {
-            vm_reached(connect->vm, VM_PHASE_PROVEN);
-        }
-        return rc == 1 ? STEP_DONE : rc;
+    rc = connect->rpc == NULL ? prove(connect, now) : STEP_DONE;
+    if (rc != STEP_DONE) {
+        return rc;
     }
-    next = attempt(connect, now);
-    next_poke = poke(connect, now);
-    op_wake_at(op, next_poke < next ? next_poke : next);
-    return STEP_WAIT;
-}
-
-static int renew_step(struct fcsnap_op *op)
-{
-    struct connect_op *connect = (struct connect_op *)op;
-
-    return renew(&connect->renewal, connect->rpc, op);
+    rc = renew(&connect->renewal, connect->rpc, op);
+    return rc == FCSNAP_ECONNLOST ? start_again(connect, now) : rc;
 }
 
 static const char *how_far(const struct connect_op *connect)
 {
     const char *text = NULL;
+
+    if (connect->rpc != NULL) {
+        return "the guest was told that it was restored, and did not answer";
+    }
 
     for (int i = 0; i < count_live(connect); i++) {
         const struct channel *channel = connect->attempts[i];
@@ -278,7 +303,6 @@ static const struct verb connect_verb = {
     .steps =
         (const struct step[]){
             { "prove", "connecting to the agent", connect_step, false },
-            { "renew", "telling the guest that it was restored", renew_step, false },
             { 0 },
         },
     .explain = explain,
